@@ -1,0 +1,152 @@
+# shellcheck shell=bash disable=SC2154
+# What the scripts share: messages, packages, pg_config, the unprivileged user, copies, installation and clusters.
+# Sourced by bash with `set -u`; needs $root, the top of the tree.  Nothing here leaves files outside $work.
+
+say() { printf '== %s\n' "$*"; }
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# Runs a command as root, by sudo where we are not.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# The pg_config to build with: PG_CONFIG, else the newest installed one from 15 on with server headers, else nothing.
+find_pg_config() {
+	local found candidate
+	if [ -n "${PG_CONFIG:-}" ]; then
+		command -v "$PG_CONFIG" && return
+		die "PG_CONFIG=$PG_CONFIG is not there"
+	fi
+	for candidate in $(ls -d /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sort -t/ -k5,5nr) "$(command -v pg_config)"; do
+		[ -n "$candidate" ] && [ -f "$("$candidate" --includedir-server)/postgres.h" ] || continue
+		found=$("$candidate" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
+		[ "$found" -ge 15 ] && echo "$candidate" && return
+	done
+	return 0
+}
+
+# Installs what is missing, by apt-get.  The server is named as well as its headers, so that both are of one release.
+install_packages() {
+	local version missing=()
+	PG_CONFIG=$(find_pg_config) || exit 1
+	if [ -n "$PG_CONFIG" ]; then
+		version=$("$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
+	else
+		version=${PG_MAJOR:-}
+	fi
+	local perl_ok=0 boost_ok=0
+	perl -MIPC::Run -e 1 2>/dev/null && perl_ok=1
+	[ -f /usr/include/boost/test/included/unit_test.hpp ] && [ -d /usr/include/boost/describe ] && boost_ok=1
+	command -v make >/dev/null || missing+=(make)
+	command -v "${CXX:-g++}" >/dev/null || missing+=(g++)
+	command -v nm >/dev/null || missing+=(binutils)
+	command -v setpriv >/dev/null || missing+=(util-linux)
+	[ "$perl_ok" -eq 1 ] || missing+=(libipc-run-perl)
+	if [ -z "$PG_CONFIG" ] || [ "$boost_ok" -eq 0 ] || [ ${#missing[@]} -gt 0 ] || ! [ -x "$(pgxs_dir)/../test/regress/pg_regress" ] ||
+		! [ -f "$("$PG_CONFIG" --sharedir)/extension/pg_cron.control" ]; then
+		command -v apt-get >/dev/null || die "missing packages (${missing[*]:-PostgreSQL}), and there is no apt-get: install them"
+		say "installing packages"
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq || die "apt-get update failed"
+		if [ -z "$version" ]; then
+			version=$(apt-cache pkgnames postgresql-server-dev- | grep -oE '[0-9]+$' | sort -nr | head -1)
+		fi
+		if [ "$boost_ok" -eq 0 ]; then
+			if apt-cache show libboost1.81-dev >/dev/null 2>&1; then missing+=(libboost1.81-dev); else missing+=(libboost-dev); fi
+		fi
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "postgresql-$version" \
+			"postgresql-client-$version" "postgresql-server-dev-$version" "postgresql-$version-cron" "${missing[@]}" >/dev/null ||
+			die "apt-get install failed: as an ordinary user, sudo without a password is needed, or install by hand"
+		PG_CONFIG=$(find_pg_config)
+		[ -n "$PG_CONFIG" ] || die "no pg_config of PostgreSQL 15 or later after the installation"
+	fi
+	export PG_CONFIG
+}
+
+# .../lib/pgxs/src/makefiles of the pg_config in use.
+pgxs_dir() { [ -n "${PG_CONFIG:-}" ] && dirname "$("$PG_CONFIG" --pgxs)"; }
+pg_major() { "$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/'; }
+pg_bin() { "$PG_CONFIG" --bindir; }
+
+# A processor each, but no more than two compilers at once.
+jobs() {
+	local n
+	n=$(nproc 2>/dev/null || echo 1)
+	if [ "$n" -gt 2 ]; then echo 2; else echo "$n"; fi
+}
+
+# Copies the sources in $1 to the folder $2, times kept; what an earlier build left in $2 stays, other files go.
+copy_tree() {
+	mkdir -p "$2" || return 1
+	find "$2" -type f ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name .stride-flags ! -path '*/test/unit/build/*' -delete
+	tar -C "$1" --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.d' --exclude='*.so' --exclude=.stride-flags \
+		--exclude=./test/unit/build --exclude=results --exclude=tmp_check --exclude=output_iso --exclude='sql/pg_stride--[0-9]*.sql' \
+		-cf - . | tar -C "$2" -xf - --no-same-owner
+	for delta in "$1"/sql/pg_stride--*--*.sql; do
+		[ -e "$delta" ] && cp -p "$delta" "$2/sql/"
+	done
+	return 0
+}
+
+# The folder for the build of a kind: build/KIND in the tree where that can be written, else below $work.
+build_dir() {
+	if mkdir -p "$root/build/$1" 2>/dev/null && [ -w "$root/build/$1" ]; then echo "$root/build/$1"; else echo "$work/build-$1"; fi
+}
+
+# Runs a command as the user who may run a server, with a clean environment: as postgres under root, else as we are.
+unprivileged() {
+	local keep=(PATH="$PATH" HOME="$work" LANG=C LC_ALL=C PG_CONFIG="$PG_CONFIG" TMPDIR="$work/tmp" CXX="${CXX:-g++}")
+	if [ "$(id -u)" -eq 0 ]; then
+		setpriv --reuid=postgres --regid=postgres --init-groups env -i "${keep[@]}" "$@"
+	else
+		env -i "${keep[@]}" USER="$(id -un)" "$@"
+	fi
+}
+
+# Gives everything in $work to the user of unprivileged().
+hand_over() {
+	[ "$(id -u)" -ne 0 ] || chown -R postgres:postgres "$work"
+}
+
+# The settings by which a server finds an installation under $1 (DESTDIR), for its configuration file.
+destdir_settings() {
+	local lib share
+	lib=$("$PG_CONFIG" --pkglibdir)
+	share=$("$PG_CONFIG" --sharedir)
+	if [ "$(pg_major)" -ge 18 ]; then
+		echo "extension_control_path = '$1$share:\$system'"
+	else
+		echo "extension_destdir = '$1'"
+	fi
+	echo "dynamic_library_path = '$1$lib:\$libdir'"
+}
+
+# Makes and starts a cluster in $1 with the settings on standard input; its socket is in $1, its log $1/log.
+start_cluster() {
+	local settings
+	settings=$(cat)
+	unprivileged "$(pg_bin)/initdb" -D "$1/data" -A trust -N -U postgres --locale=C -E UTF8 >"$1.initdb" 2>&1 || {
+		cat "$1.initdb"
+		return 1
+	}
+	unprivileged tee -a "$1/data/postgresql.conf" >/dev/null <<-CONF
+		listen_addresses = ''
+		unix_socket_directories = '$1'
+		fsync = off
+		max_worker_processes = 32
+		$settings
+	CONF
+	unprivileged "$(pg_bin)/pg_ctl" -D "$1/data" -l "$1/log" -w -t 60 start >/dev/null || {
+		tail -20 "$1/log"
+		return 1
+	}
+}
+
+# Stops the cluster in $1, if it runs.
+stop_cluster() {
+	[ -f "$1/data/postmaster.pid" ] || return 0
+	unprivileged "$(pg_bin)/pg_ctl" -D "$1/data" -m fast -w -t 60 stop >/dev/null 2>&1 ||
+		unprivileged "$(pg_bin)/pg_ctl" -D "$1/data" -m immediate -w -t 60 stop >/dev/null 2>&1
+}

@@ -1,0 +1,717 @@
+\echo Use "CREATE EXTENSION pg_stride" to load this file. \quit
+
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+CREATE SCHEMA stride;
+CREATE SCHEMA stride_catalog;
+REVOKE ALL ON SCHEMA stride, stride_catalog FROM PUBLIC;
+
+COMMENT ON SCHEMA stride IS 'pg_stride: batch work in chunks, in parallel, resumable. GRANT USAGE on this schema lets a role submit jobs.';
+COMMENT ON SCHEMA stride_catalog IS 'pg_stride''s base tables, closed to all but the extension owner; the views of schema stride show them.';
+
+-------------------------------------------------------------------------------------------------------------------
+-- Base tables.  Only the scheduler updates job; only the worker that owns a split's epoch updates it.
+-------------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE stride_catalog.job (
+    job_id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name              text,
+    kind              text NOT NULL,
+    owner             regrole NOT NULL,
+    owner_name        name NOT NULL,
+    system_identifier bigint NOT NULL,
+    database_oid      oid NOT NULL,
+    extension_oid     oid NOT NULL,
+    timeline          integer NOT NULL,
+    -- What was asked for.
+    statement         text NOT NULL,
+    source_alias      text,
+    wanted_key        name[],
+    workers           integer,
+    chunk_rows        integer,
+    on_error          text NOT NULL,
+    reject_limit      bigint,
+    reject_percent    numeric,
+    depends_on        bigint[],
+    start_at          timestamptz,
+    priority          integer NOT NULL,
+    settings          jsonb NOT NULL,
+    session           jsonb NOT NULL,
+    -- What analysis made of it.
+    statement_kind    text NOT NULL,
+    stored_sql        text NOT NULL,
+    stored_alias      text NOT NULL,
+    source            oid NOT NULL,
+    source_name       text NOT NULL,
+    source_shape      text NOT NULL,
+    target            oid,
+    target_name       text,
+    relations         oid[] NOT NULL,
+    relation_names    text[] NOT NULL,
+    walk              text NOT NULL,
+    key_index         oid NOT NULL,
+    key_index_name    text NOT NULL,
+    key_definition    text NOT NULL,
+    sink              text NOT NULL,
+    sink_reason       text NOT NULL,
+    -- How it stands.
+    state             text NOT NULL,
+    state_reason      text,
+    attempt           integer NOT NULL DEFAULT 1,
+    failed_starts     integer NOT NULL DEFAULT 0,
+    submitted_at      timestamptz NOT NULL,
+    started_at        timestamptz,
+    finished_at       timestamptz,
+    error_sqlstate    text,
+    error_message     text,
+    error_detail      text,
+    error_hint        text,
+    error_context     text
+) WITH (fillfactor = 70);
+CREATE INDEX job_unfinished ON stride_catalog.job (priority DESC, job_id)
+    WHERE state NOT IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled');
+CREATE INDEX job_name ON stride_catalog.job (owner, name);
+CREATE INDEX job_finished_at ON stride_catalog.job (finished_at);
+
+CREATE TABLE stride_catalog.split (
+    job_id         bigint NOT NULL,
+    split          integer NOT NULL,
+    lower_key      text[],
+    upper_key      text[] NOT NULL,
+    position_key   text[],
+    lower_sample   integer NOT NULL,
+    upper_sample   integer NOT NULL,
+    rows_estimate  bigint NOT NULL,
+    state          text NOT NULL DEFAULT 'pending',
+    epoch          bigint NOT NULL DEFAULT 0,
+    cookie         bigint,
+    worker_pid     integer,
+    attempts       integer NOT NULL DEFAULT 0,
+    retries        integer NOT NULL DEFAULT 0,
+    not_before     timestamptz,
+    chunks         integer NOT NULL DEFAULT 0,
+    rows_read      bigint NOT NULL DEFAULT 0,
+    rows_written   bigint NOT NULL DEFAULT 0,
+    rows_filtered  bigint NOT NULL DEFAULT 0,
+    rows_rejected  bigint NOT NULL DEFAULT 0,
+    plan_ms        double precision NOT NULL DEFAULT 0,
+    read_ms        double precision NOT NULL DEFAULT 0,
+    write_ms       double precision NOT NULL DEFAULT 0,
+    checkpoint_ms  double precision NOT NULL DEFAULT 0,
+    commit_ms      double precision NOT NULL DEFAULT 0,
+    wal_bytes      bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (job_id, split)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+CREATE TABLE stride_catalog.sample (
+    job_id   bigint NOT NULL,
+    ordinal  integer NOT NULL,
+    key      text[] NOT NULL,
+    PRIMARY KEY (job_id, ordinal)
+);
+
+CREATE TABLE stride_catalog.chunk (
+    job_id         bigint NOT NULL,
+    split          integer NOT NULL,
+    chunk          integer NOT NULL,
+    lower_key      text[],
+    upper_key      text[] NOT NULL,
+    worker         integer NOT NULL,
+    attempt        integer NOT NULL,
+    epoch          bigint NOT NULL,
+    rows_read      bigint NOT NULL,
+    rows_written   bigint NOT NULL,
+    rows_filtered  bigint NOT NULL,
+    started_at     timestamptz NOT NULL,
+    finished_at    timestamptz NOT NULL,
+    plan_ms        double precision NOT NULL,
+    read_ms        double precision NOT NULL,
+    write_ms       double precision NOT NULL,
+    checkpoint_ms  double precision NOT NULL,
+    wal_bytes      bigint NOT NULL,
+    PRIMARY KEY (job_id, split, chunk)
+);
+
+-- What ended a worker's attempt at a split; the newest one of a failing job becomes the job's error.
+CREATE TABLE stride_catalog.failure (
+    failure_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_id       bigint NOT NULL,
+    split        integer,
+    attempt      integer NOT NULL,
+    failed_at    timestamptz NOT NULL,
+    policy       text NOT NULL,
+    lower_key    text[],
+    upper_key    text[],
+    sqlstate     text NOT NULL,
+    message      text NOT NULL,
+    detail       text,
+    hint         text,
+    context      text
+);
+CREATE INDEX failure_job ON stride_catalog.failure (job_id);
+
+-- Control calls, appended in the caller's transaction and taken away by the scheduler.
+CREATE TABLE stride_catalog.request (
+    request_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_id        bigint NOT NULL,
+    action        text NOT NULL,
+    arguments     jsonb NOT NULL DEFAULT '{}',
+    session_role  name NOT NULL,
+    role_name     name NOT NULL,
+    requested_at  timestamptz NOT NULL
+);
+
+CREATE TABLE stride_catalog.event (
+    event_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_at      timestamptz NOT NULL,
+    job_id        bigint NOT NULL,
+    session_role  name NOT NULL,
+    role_name     name NOT NULL,
+    event         text NOT NULL,
+    from_state    text,
+    to_state      text,
+    detail        text
+);
+CREATE INDEX event_job ON stride_catalog.event (job_id);
+
+-- What a dump takes along: jobs and how far they are; history, events and requests stay behind.
+SELECT pg_extension_config_dump('stride_catalog.job', '');
+SELECT pg_extension_config_dump('stride_catalog.split', '');
+SELECT pg_extension_config_dump('stride_catalog.sample', '');
+SELECT pg_extension_config_dump(pg_get_serial_sequence('stride_catalog.job', 'job_id')::regclass, '');
+
+-------------------------------------------------------------------------------------------------------------------
+-- Submit, run, wait.  The C code pins search_path around its own work, so that no function carries a SET clause: a
+-- procedure with one could not end its transaction.
+-------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION stride.submit(
+    statement      text,
+    name           text DEFAULT NULL,
+    if_exists      text DEFAULT 'error',
+    source         text DEFAULT NULL,
+    key            name[] DEFAULT NULL,
+    walk           text DEFAULT 'auto',
+    workers        integer DEFAULT NULL,
+    chunk_rows     integer DEFAULT NULL,
+    on_error       text DEFAULT 'fail',
+    reject_limit   bigint DEFAULT NULL,
+    reject_percent numeric DEFAULT NULL,
+    depends_on     bigint[] DEFAULT NULL,
+    start_at       timestamptz DEFAULT NULL,
+    priority       integer DEFAULT 0,
+    settings       jsonb DEFAULT '{}'
+) RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_submit';
+COMMENT ON FUNCTION stride.submit(text, text, text, text, name[], text, integer, integer, text, bigint, numeric,
+                                  bigint[], timestamptz, integer, jsonb) IS
+'Submits a statement (INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT f(..)) as a job and returns its id. The job belongs to current_user and starts when the submitting transaction commits; a rollback leaves no job. name: the job''s name, one''s own. if_exists: what a second submission of the same name, or unnamed of the same statement, does while the first is unfinished, failed or cancelled: error, resume, skip (returns the first''s id) or new. source: the alias of the table that is walked, where the statement leaves a doubt. key: the columns of the unique index to walk by. walk: auto or key. workers: NULL takes stride.workers, 0 chooses by itself. chunk_rows: rows a chunk, NULL or 0 adapts to chunk_time. on_error: fail. depends_on: ids of jobs that must succeed first. start_at: not before that time. priority: higher goes first. settings: see the view stride.settings. Errors: 22004 for a NULL statement, 22023 for a bad argument or setting, 42601 for text that is not one statement, 0A000 with a hint for what chunking would change, 42710 for a job that exists, and those of the statement itself.';
+
+CREATE PROCEDURE stride.run(
+    statement      text,
+    name           text DEFAULT NULL,
+    if_exists      text DEFAULT 'error',
+    source         text DEFAULT NULL,
+    key            name[] DEFAULT NULL,
+    walk           text DEFAULT 'auto',
+    workers        integer DEFAULT NULL,
+    chunk_rows     integer DEFAULT NULL,
+    on_error       text DEFAULT 'fail',
+    reject_limit   bigint DEFAULT NULL,
+    reject_percent numeric DEFAULT NULL,
+    depends_on     bigint[] DEFAULT NULL,
+    start_at       timestamptz DEFAULT NULL,
+    priority       integer DEFAULT 0,
+    settings       jsonb DEFAULT '{}'
+)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'stride_run';
+COMMENT ON PROCEDURE stride.run(text, text, text, text, name[], text, integer, integer, text, bigint, numeric,
+                                bigint[], timestamptz, integer, jsonb) IS
+'Submits a statement as stride.submit does, commits, and waits for the job, with a NOTICE of its progress each progress_interval (0 = none). Holds no snapshot and no transaction while it waits. Raises the job''s error if it fails. A cancel request (Ctrl-C) cancels the job; a statement timeout, a termination or a lost connection leaves it running. Errors: those of stride.submit, and 25001 inside a transaction block.';
+
+CREATE PROCEDURE stride.wait(job_id bigint, timeout interval DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'stride_wait';
+COMMENT ON PROCEDURE stride.wait(bigint, interval) IS
+'Waits until the job ends, at most for the timeout (NULL = without limit). Holds no snapshot and no transaction while it waits. Raises the job''s error if it failed or was cancelled. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 25001 inside a transaction block, 55000 for a job of the transaction itself, 57014 when the timeout has passed.';
+
+CREATE FUNCTION stride.explain(
+    statement  text,
+    source     text DEFAULT NULL,
+    key        name[] DEFAULT NULL,
+    walk       text DEFAULT 'auto',
+    workers    integer DEFAULT NULL,
+    chunk_rows integer DEFAULT NULL,
+    settings   jsonb DEFAULT '{}'
+) RETURNS TABLE (item text, value text)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_explain';
+COMMENT ON FUNCTION stride.explain(text, text, name[], text, integer, integer, jsonb) IS
+'Shows what a submission of the statement would do, one item a row: the table walked, its key, the sink and why, the statement of a chunk, the settings that are replayed, and what to know before. Nothing is run and no job is made. Arguments and errors as of stride.submit.';
+
+-------------------------------------------------------------------------------------------------------------------
+-- Control.  Each call appends a request in the caller's transaction, to be carried out by the scheduler at its commit.
+-------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION stride.pause(job_id bigint) RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_pause';
+COMMENT ON FUNCTION stride.pause(bigint) IS
+'Asks a queued or running job to hold at its next chunk boundaries, and returns the state asked for, paused. Takes effect when the calling transaction commits. Does nothing to a paused job. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that is ending or has ended.';
+
+CREATE FUNCTION stride.resume(job_id bigint) RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_resume';
+COMMENT ON FUNCTION stride.resume(bigint) IS
+'Asks a paused job to go on, or gives a failed or cancelled job a new attempt that goes on where it stopped; no row is done twice. Returns the state asked for: queued, or running for a job that runs. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that succeeded or is ending.';
+
+CREATE FUNCTION stride.cancel(job_id bigint) RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_cancel';
+COMMENT ON FUNCTION stride.cancel(bigint) IS
+'Asks an unfinished job to stop, its chunks in flight to be rolled back, and returns the state asked for, cancelled. What was committed stays; stride.resume goes on from there. Takes effect when the calling transaction commits. Does nothing to a cancelled job. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that is failing or has ended otherwise.';
+
+CREATE FUNCTION stride.alter(
+    job_id     bigint,
+    workers    integer DEFAULT NULL,
+    chunk_rows integer DEFAULT NULL,
+    settings   jsonb DEFAULT NULL
+) RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_alter';
+COMMENT ON FUNCTION stride.alter(bigint, integer, integer, jsonb) IS
+'Changes a job from its next chunk on, and returns its state. NULL leaves as is. workers: 0 chooses by itself. chunk_rows: rows a chunk, 0 adapts to chunk_time. settings: merged into the job''s, a JSON null resets a key. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 22023 for a bad value or when there is nothing to change, 42704 for an id that is unknown or another role''s, 55000 for a job that succeeded.';
+
+CREATE FUNCTION stride.forget(job_id bigint) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_forget';
+COMMENT ON FUNCTION stride.forget(bigint) IS
+'Removes a finished job and its history: splits, chunks, events. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that is unfinished or that an unfinished job depends on.';
+
+CREATE FUNCTION stride.job_id(name text) RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_job_id';
+COMMENT ON FUNCTION stride.job_id(text) IS
+'The id of current_user''s own job of that name: an unfinished one first, else the newest. Errors: 22004 for a NULL name, 42704 if there is none.';
+
+CREATE FUNCTION stride.check_invariants() RETURNS TABLE (invariant text, ok boolean, detail text)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_check_invariants';
+COMMENT ON FUNCTION stride.check_invariants() IS
+'Checks what must always hold of the jobs that the caller may see, one invariant a row. ok is false where it is broken, and detail then names the jobs. Reads every chunk kept of these jobs.';
+
+-------------------------------------------------------------------------------------------------------------------
+-- What the views read.  The functions show each caller only the jobs that it may see: a view checks EXECUTE as its
+-- caller, so that anyone may call them.
+-------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION stride_catalog.live_jobs()
+RETURNS TABLE (job_id bigint, rows_per_second double precision, waiting_for text, chunk_rows bigint,
+               workers_wanted integer)
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10
+AS 'MODULE_PATHNAME', 'stride_live_jobs';
+COMMENT ON FUNCTION stride_catalog.live_jobs() IS
+'What shared memory knows of the jobs that run or wait now; rows_per_second over the last 10 s.';
+
+CREATE FUNCTION stride_catalog.live_workers()
+RETURNS TABLE (job_id bigint, pid integer, worker integer, split integer, chunk integer, phase text,
+               rows_done bigint, since timestamptz)
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10
+AS 'MODULE_PATHNAME', 'stride_live_workers';
+COMMENT ON FUNCTION stride_catalog.live_workers() IS 'The workers of this database that live now.';
+
+CREATE FUNCTION stride_catalog.list_settings()
+RETURNS TABLE (setting text, kind text, initial text, unit text, description text, present text)
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10
+AS 'MODULE_PATHNAME', 'stride_settings';
+COMMENT ON FUNCTION stride_catalog.list_settings() IS 'The table of settings that is compiled in.';
+
+-- Every job that the caller may see; `mine` where it has the owner's privileges.  A role that was dropped is nobody's:
+-- superusers and members of pg_monitor see its jobs.
+CREATE VIEW stride_catalog.visible_job WITH (security_barrier) AS
+SELECT j.*, pg_has_role(j.owner::oid, 'USAGE') AS mine
+FROM stride_catalog.job AS j
+WHERE pg_has_role(j.owner::oid, 'USAGE') OR (SELECT pg_has_role('pg_monitor', 'USAGE'));
+
+-------------------------------------------------------------------------------------------------------------------
+-- Views
+-------------------------------------------------------------------------------------------------------------------
+
+CREATE VIEW stride.jobs WITH (security_barrier) AS
+SELECT j.job_id,
+       j.name,
+       j.owner,
+       j.kind,
+       CASE WHEN j.mine THEN j.statement END AS statement,
+       j.source_name AS source,
+       j.target_name AS target,
+       j.walk,
+       j.key_definition AS key,
+       j.sink,
+       j.sink_reason,
+       j.state,
+       CASE WHEN j.mine OR j.state = 'queued' THEN j.state_reason END AS state_reason,
+       j.attempt,
+       j.submitted_at,
+       j.started_at,
+       j.finished_at,
+       s.rows_read,
+       s.rows_written,
+       s.rows_filtered,
+       s.rows_rejected,
+       s.chunks,
+       s.retries,
+       j.error_sqlstate,
+       CASE WHEN j.mine THEN j.error_message END AS error_message,
+       s.plan_ms,
+       s.read_ms,
+       s.write_ms,
+       s.checkpoint_ms,
+       s.commit_ms,
+       s.wal_bytes,
+       CASE WHEN j.mine THEN j.error_detail END AS error_detail,
+       CASE WHEN j.mine THEN j.error_hint END AS error_hint,
+       CASE WHEN j.mine THEN j.error_context END AS error_context,
+       j.statement_kind,
+       j.priority,
+       j.workers,
+       j.chunk_rows,
+       j.on_error,
+       j.start_at,
+       j.depends_on,
+       CASE WHEN j.mine THEN j.settings END AS settings
+FROM stride_catalog.visible_job AS j
+     CROSS JOIN LATERAL (
+         SELECT coalesce(sum(p.rows_read), 0)::bigint AS rows_read,
+                coalesce(sum(p.rows_written), 0)::bigint AS rows_written,
+                coalesce(sum(p.rows_filtered), 0)::bigint AS rows_filtered,
+                coalesce(sum(p.rows_rejected), 0)::bigint AS rows_rejected,
+                coalesce(sum(p.chunks), 0)::bigint AS chunks,
+                coalesce(sum(p.retries), 0)::bigint AS retries,
+                coalesce(sum(p.plan_ms), 0) AS plan_ms,
+                coalesce(sum(p.read_ms), 0) AS read_ms,
+                coalesce(sum(p.write_ms), 0) AS write_ms,
+                coalesce(sum(p.checkpoint_ms), 0) AS checkpoint_ms,
+                coalesce(sum(p.commit_ms), 0) AS commit_ms,
+                coalesce(sum(p.wal_bytes), 0)::bigint AS wal_bytes
+         FROM stride_catalog.split AS p
+         WHERE p.job_id = j.job_id) AS s;
+
+-- Answers from jobs, splits and shared memory alone: what chunks there are does not matter to its speed.  A split that
+-- is done counts with the rows that it had, any other with its estimate.
+CREATE VIEW stride.progress WITH (security_barrier) AS
+SELECT j.job_id,
+       j.name,
+       j.state,
+       rpad(repeat('#', floor(coalesce(p.percent, 0) / 5)::integer), 20, '.') AS bar,
+       p.percent,
+       round(l.rows_per_second::numeric, 1) AS rows_per_second,
+       CASE WHEN p.seconds < 1e9 THEN make_interval(secs => ceil(p.seconds)) END AS eta,
+       coalesce(w.workers, 0)::integer AS workers,
+       CASE WHEN NOT p.ended
+            THEN coalesce(l.waiting_for,
+                          CASE WHEN j.state = 'queued' OR j.state = 'paused' AND j.mine THEN j.state_reason END)
+       END AS waiting_for,
+       s.rows_done,
+       s.rows_total_estimate,
+       s.rejected_rows,
+       s.retries,
+       s.chunks_done,
+       coalesce(l.chunk_rows, nullif(j.chunk_rows, 0)::bigint) AS chunk_rows,
+       CASE WHEN NOT p.ended THEN coalesce(l.workers_wanted, nullif(j.workers, 0)) END AS workers_wanted,
+       date_trunc('milliseconds', coalesce(j.finished_at, clock_timestamp()) - j.started_at) AS elapsed,
+       CASE WHEN p.ended THEN 'ended'
+            WHEN j.state IN ('queued', 'paused') THEN j.state
+            WHEN j.state <> 'running' THEN 'stopping'
+            WHEN s.splits = 0 THEN 'planning'
+            WHEN s.splits_open = 0 THEN 'finishing'
+            ELSE 'walking'
+       END AS phase,
+       j.owner,
+       CASE WHEN j.mine
+            THEN coalesce(j.error_sqlstate || ': ' || j.error_message,
+                          (SELECT f.sqlstate || ': ' || f.message
+                           FROM stride_catalog.failure AS f
+                           WHERE f.job_id = j.job_id
+                           ORDER BY f.failure_id DESC
+                           LIMIT 1))
+       END AS last_error
+FROM stride_catalog.visible_job AS j
+     CROSS JOIN LATERAL (
+         SELECT count(*) AS splits,
+                count(*) FILTER (WHERE sp.state <> 'done') AS splits_open,
+                coalesce(sum(sp.rows_read), 0)::bigint AS rows_done,
+                sum(CASE WHEN sp.state = 'done' THEN sp.rows_read
+                         ELSE greatest(sp.rows_estimate, sp.rows_read) END)::bigint AS rows_total_estimate,
+                coalesce(sum(sp.rows_rejected), 0)::bigint AS rejected_rows,
+                coalesce(sum(sp.retries), 0)::bigint AS retries,
+                coalesce(sum(sp.chunks), 0)::bigint AS chunks_done
+         FROM stride_catalog.split AS sp
+         WHERE sp.job_id = j.job_id) AS s
+     LEFT JOIN stride_catalog.live_jobs() AS l ON l.job_id = j.job_id
+     LEFT JOIN (
+         SELECT lw.job_id, count(*) AS workers
+         FROM stride_catalog.live_workers() AS lw
+         GROUP BY lw.job_id) AS w ON w.job_id = j.job_id
+     CROSS JOIN LATERAL (
+         SELECT j.state IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled') AS ended,
+                CASE WHEN j.state IN ('succeeded', 'succeeded_with_rejects') THEN 100.0
+                     WHEN s.splits > 0 AND s.rows_total_estimate = 0 THEN 0.0
+                     WHEN s.splits > 0
+                     THEN least(trunc(100.0 * s.rows_done / s.rows_total_estimate, 1), 99.9)
+                END AS percent,
+                CASE WHEN j.state = 'running' AND l.rows_per_second > 0
+                     THEN (s.rows_total_estimate - s.rows_done) / l.rows_per_second
+                END AS seconds) AS p
+WHERE j.state NOT IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled')
+      OR j.finished_at > now() - interval '1 hour';
+
+CREATE VIEW stride.workers WITH (security_barrier) AS
+SELECT w.job_id, w.pid, w.worker, w.split, w.chunk, w.phase, w.rows_done, w.since
+FROM stride_catalog.live_workers() AS w;
+
+CREATE VIEW stride.splits WITH (security_barrier) AS
+SELECT s.job_id,
+       s.split,
+       CASE WHEN j.mine THEN s.lower_key END AS lower_key,
+       CASE WHEN j.mine THEN s.upper_key END AS upper_key,
+       CASE WHEN j.mine THEN s.position_key END AS position_key,
+       s.state,
+       s.attempts,
+       s.not_before,
+       s.epoch,
+       s.rows_estimate,
+       s.rows_read,
+       s.rows_written,
+       s.rows_filtered,
+       s.rows_rejected,
+       s.chunks,
+       s.retries,
+       s.plan_ms,
+       s.read_ms,
+       s.write_ms,
+       s.checkpoint_ms,
+       s.commit_ms,
+       s.wal_bytes
+FROM stride_catalog.split AS s
+     JOIN stride_catalog.visible_job AS j ON j.job_id = s.job_id;
+
+CREATE VIEW stride.chunks WITH (security_barrier) AS
+SELECT c.job_id,
+       c.split,
+       c.chunk,
+       CASE WHEN j.mine THEN c.lower_key END AS lower_key,
+       CASE WHEN j.mine THEN c.upper_key END AS upper_key,
+       c.worker,
+       c.attempt,
+       c.rows_read,
+       c.rows_written,
+       c.started_at,
+       c.finished_at,
+       c.plan_ms,
+       c.read_ms,
+       c.write_ms,
+       c.checkpoint_ms,
+       c.wal_bytes,
+       c.rows_filtered,
+       c.epoch
+FROM stride_catalog.chunk AS c
+     JOIN stride_catalog.visible_job AS j ON j.job_id = c.job_id;
+
+CREATE VIEW stride.events WITH (security_barrier) AS
+SELECT e.event_at,
+       e.job_id,
+       e.session_role,
+       e.role_name,
+       e.event,
+       e.from_state,
+       e.to_state,
+       CASE WHEN j.mine THEN e.detail END AS detail
+FROM stride_catalog.event AS e
+     JOIN stride_catalog.visible_job AS j ON j.job_id = e.job_id;
+
+CREATE VIEW stride.settings WITH (security_barrier) AS
+SELECT s.setting AS name,
+       s.kind AS type,
+       s.initial AS "default",
+       s.unit,
+       s.description,
+       s.present AS current
+FROM stride_catalog.list_settings() AS s;
+
+-------------------------------------------------------------------------------------------------------------------
+-- Privileges: whatever the default privileges of the role that installs are, the two schemas and the base tables are
+-- closed to all others, and everybody who is given USAGE on schema stride can use what is in it.
+-------------------------------------------------------------------------------------------------------------------
+
+DO $$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        SELECT format('%s %I', 'SCHEMA', n.nspname) AS object, a.grantee
+        FROM pg_namespace AS n, LATERAL aclexplode(n.nspacl) AS a
+        WHERE n.nspname IN ('stride', 'stride_catalog') AND a.grantee <> n.nspowner
+        UNION
+        SELECT format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass), a.grantee
+        FROM pg_class AS c, LATERAL aclexplode(c.relacl) AS a
+        WHERE c.relnamespace IN ('stride'::regnamespace, 'stride_catalog'::regnamespace) AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', given.object,
+                       CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE given.grantee::regrole::text END);
+    END LOOP;
+END
+$$;
+GRANT SELECT ON stride.jobs, stride.progress, stride.workers, stride.splits, stride.chunks, stride.events,
+                stride.settings TO PUBLIC;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA stride TO PUBLIC;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA stride_catalog TO PUBLIC;
+
+COMMENT ON VIEW stride_catalog.visible_job IS 'The jobs that the caller may see.';
+
+COMMENT ON VIEW stride.jobs IS
+'The jobs that the caller may see, one a row: its own and those of roles it has the privileges of. Members of pg_monitor see all, but no statements, key bounds, error texts and details.';
+COMMENT ON COLUMN stride.jobs.job_id IS 'The job''s id.';
+COMMENT ON COLUMN stride.jobs.name IS 'The name given at submit, or NULL.';
+COMMENT ON COLUMN stride.jobs.owner IS 'The role that submitted the job and that its workers connect as; a number if it was dropped.';
+COMMENT ON COLUMN stride.jobs.kind IS 'What front door the job came through: statement.';
+COMMENT ON COLUMN stride.jobs.statement IS 'The SQL text as submitted. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.jobs.source IS 'The table that is walked, qualified.';
+COMMENT ON COLUMN stride.jobs.target IS 'The table that is written, qualified; NULL for SELECT.';
+COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key.';
+COMMENT ON COLUMN stride.jobs.key IS 'The unique key that is walked, as its index defines it.';
+COMMENT ON COLUMN stride.jobs.sink IS 'How rows are written: statement (the executor) or bulk.';
+COMMENT ON COLUMN stride.jobs.sink_reason IS 'Why that sink was taken.';
+COMMENT ON COLUMN stride.jobs.state IS 'queued, running, pausing, paused, failing, cancelling, succeeded, succeeded_with_rejects, failed or cancelled.';
+COMMENT ON COLUMN stride.jobs.state_reason IS 'Why the job is in that state, or what it waits for. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.jobs.attempt IS '1 at first; one more with each resume after a failure or a cancel.';
+COMMENT ON COLUMN stride.jobs.submitted_at IS 'When it was submitted: the time of the submitting transaction.';
+COMMENT ON COLUMN stride.jobs.started_at IS 'When its first worker started; NULL before.';
+COMMENT ON COLUMN stride.jobs.finished_at IS 'When it ended; NULL while unfinished.';
+COMMENT ON COLUMN stride.jobs.rows_read IS 'Driving rows walked, in committed chunks.';
+COMMENT ON COLUMN stride.jobs.rows_written IS 'Rows written, in committed chunks.';
+COMMENT ON COLUMN stride.jobs.rows_filtered IS 'Driving rows that led to no write: the statement''s own conditions or a trigger left them out.';
+COMMENT ON COLUMN stride.jobs.rows_rejected IS 'Rows kept aside with their error.';
+COMMENT ON COLUMN stride.jobs.chunks IS 'Committed chunks.';
+COMMENT ON COLUMN stride.jobs.retries IS 'Chunks tried again after a passing error.';
+COMMENT ON COLUMN stride.jobs.error_sqlstate IS 'SQLSTATE of the error that ended the job, or NULL.';
+COMMENT ON COLUMN stride.jobs.error_message IS 'Its message. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.jobs.plan_ms IS 'Time spent planning, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.read_ms IS 'Time spent reading, summed over workers, in ms; the whole statement''s time with the sink statement.';
+COMMENT ON COLUMN stride.jobs.write_ms IS 'Time spent writing, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.checkpoint_ms IS 'Time spent writing checkpoints, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.commit_ms IS 'Time spent committing, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.wal_bytes IS 'WAL written by the chunks, in bytes.';
+COMMENT ON COLUMN stride.jobs.error_detail IS 'The error''s DETAIL. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.jobs.error_hint IS 'The error''s HINT. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.jobs.error_context IS 'The error''s CONTEXT. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.jobs.statement_kind IS 'insert, update, delete, merge or select.';
+COMMENT ON COLUMN stride.jobs.priority IS 'Higher goes first; 0 by default.';
+COMMENT ON COLUMN stride.jobs.workers IS 'Workers asked for; 0 lets the job choose.';
+COMMENT ON COLUMN stride.jobs.chunk_rows IS 'Rows a chunk asked for; 0 adapts to the setting chunk_time.';
+COMMENT ON COLUMN stride.jobs.on_error IS 'What a row that cannot be processed does: fail.';
+COMMENT ON COLUMN stride.jobs.start_at IS 'Not started before that time, if given.';
+COMMENT ON COLUMN stride.jobs.depends_on IS 'Ids of the jobs that must succeed first, if given.';
+COMMENT ON COLUMN stride.jobs.settings IS 'The settings given, without those left at their default. NULL for members of pg_monitor who may not act as the owner.';
+
+COMMENT ON VIEW stride.progress IS
+'How unfinished jobs stand, and those that ended within the last hour, one a row; made for \watch. Visible as in stride.jobs.';
+COMMENT ON COLUMN stride.progress.job_id IS 'The job''s id.';
+COMMENT ON COLUMN stride.progress.name IS 'The name given at submit, or NULL.';
+COMMENT ON COLUMN stride.progress.state IS 'The job''s state, as in stride.jobs.';
+COMMENT ON COLUMN stride.progress.bar IS 'percent as 20 cells: # done, . open.';
+COMMENT ON COLUMN stride.progress.percent IS 'Rows done in percent of the estimate, 0 to 100; NULL while unplanned, 100 only once succeeded.';
+COMMENT ON COLUMN stride.progress.rows_per_second IS 'Driving rows a second over the last 10 s, throttled time left out; NULL until measurable.';
+COMMENT ON COLUMN stride.progress.eta IS 'Time left at that rate; NULL until measurable.';
+COMMENT ON COLUMN stride.progress.workers IS 'Workers alive now.';
+COMMENT ON COLUMN stride.progress.waiting_for IS 'What the job waits for: a place in the queue, a worker slot, a throttle; NULL when running freely.';
+COMMENT ON COLUMN stride.progress.rows_done IS 'Driving rows walked, in committed chunks.';
+COMMENT ON COLUMN stride.progress.rows_total_estimate IS 'Estimated driving rows in all, corrected as splits end; NULL while unplanned.';
+COMMENT ON COLUMN stride.progress.rejected_rows IS 'Rows kept aside with their error.';
+COMMENT ON COLUMN stride.progress.retries IS 'Chunks tried again after a passing error.';
+COMMENT ON COLUMN stride.progress.chunks_done IS 'Committed chunks.';
+COMMENT ON COLUMN stride.progress.chunk_rows IS 'Rows a chunk now; NULL while unknown.';
+COMMENT ON COLUMN stride.progress.workers_wanted IS 'Workers that the job would use now; NULL while it chooses by itself and once it ended.';
+COMMENT ON COLUMN stride.progress.elapsed IS 'Time since the first worker started, up to the end; NULL before.';
+COMMENT ON COLUMN stride.progress.phase IS 'queued, planning, walking, finishing, stopping, paused or ended.';
+COMMENT ON COLUMN stride.progress.owner IS 'The job''s owner.';
+COMMENT ON COLUMN stride.progress.last_error IS 'SQLSTATE and message of the newest error, also of one that was retried. NULL for members of pg_monitor who may not act as the owner.';
+
+COMMENT ON VIEW stride.workers IS
+'The workers alive now in this database, one a row. Visible as in stride.jobs.';
+COMMENT ON COLUMN stride.workers.job_id IS 'The job that the worker works for.';
+COMMENT ON COLUMN stride.workers.pid IS 'Its process id, as in pg_stat_activity.';
+COMMENT ON COLUMN stride.workers.worker IS 'Its number in the job, from 0.';
+COMMENT ON COLUMN stride.workers.split IS 'The split that it owns now, or NULL.';
+COMMENT ON COLUMN stride.workers.chunk IS 'The chunk that it does now, or NULL.';
+COMMENT ON COLUMN stride.workers.phase IS 'What it does now: planning, reading, writing, committing, idle and the like.';
+COMMENT ON COLUMN stride.workers.rows_done IS 'Driving rows that it has walked in committed chunks.';
+COMMENT ON COLUMN stride.workers.since IS 'When it entered the phase.';
+
+COMMENT ON VIEW stride.splits IS
+'The ranges that each job''s source is cut into, one a row; a worker owns one at a time. Visible as in stride.jobs.';
+COMMENT ON COLUMN stride.splits.job_id IS 'The job''s id.';
+COMMENT ON COLUMN stride.splits.split IS 'The split''s number in the job.';
+COMMENT ON COLUMN stride.splits.lower_key IS 'The split holds the keys above this one; NULL = from the beginning. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.splits.upper_key IS 'The split holds the keys up to and with this one. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.splits.position_key IS 'How far it is done: the last key of the last committed chunk; NULL = nothing yet. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.splits.state IS 'The split''s state; done once the position has reached the upper bound.';
+COMMENT ON COLUMN stride.splits.attempts IS 'Failed attempts at the present position.';
+COMMENT ON COLUMN stride.splits.not_before IS 'Not tried again before that time; NULL = at once.';
+COMMENT ON COLUMN stride.splits.epoch IS 'Grows with each change of owner; an older owner can commit nothing more.';
+COMMENT ON COLUMN stride.splits.rows_estimate IS 'Estimated driving rows.';
+COMMENT ON COLUMN stride.splits.rows_read IS 'Driving rows walked, in committed chunks.';
+COMMENT ON COLUMN stride.splits.rows_written IS 'Rows written, in committed chunks.';
+COMMENT ON COLUMN stride.splits.rows_filtered IS 'Driving rows that led to no write.';
+COMMENT ON COLUMN stride.splits.rows_rejected IS 'Rows kept aside with their error.';
+COMMENT ON COLUMN stride.splits.chunks IS 'Committed chunks.';
+COMMENT ON COLUMN stride.splits.retries IS 'Chunks tried again after a passing error.';
+COMMENT ON COLUMN stride.splits.plan_ms IS 'Time spent planning, in ms.';
+COMMENT ON COLUMN stride.splits.read_ms IS 'Time spent reading, in ms.';
+COMMENT ON COLUMN stride.splits.write_ms IS 'Time spent writing, in ms.';
+COMMENT ON COLUMN stride.splits.checkpoint_ms IS 'Time spent writing checkpoints, in ms.';
+COMMENT ON COLUMN stride.splits.commit_ms IS 'Time spent committing, in ms.';
+COMMENT ON COLUMN stride.splits.wal_bytes IS 'WAL written, in bytes.';
+
+COMMENT ON VIEW stride.chunks IS
+'The committed chunks, one a row, each written in the same transaction as its rows. Kept for the setting history_retention. Visible as in stride.jobs.';
+COMMENT ON COLUMN stride.chunks.job_id IS 'The job''s id.';
+COMMENT ON COLUMN stride.chunks.split IS 'The split that the chunk is part of.';
+COMMENT ON COLUMN stride.chunks.chunk IS 'The chunk''s number in its split.';
+COMMENT ON COLUMN stride.chunks.lower_key IS 'The chunk holds the keys above this one; NULL = from the beginning. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.chunks.upper_key IS 'The chunk holds the keys up to and with this one. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.chunks.worker IS 'Number of the worker that did it.';
+COMMENT ON COLUMN stride.chunks.attempt IS 'The attempt that succeeded, from 1.';
+COMMENT ON COLUMN stride.chunks.rows_read IS 'Driving rows walked.';
+COMMENT ON COLUMN stride.chunks.rows_written IS 'Rows written.';
+COMMENT ON COLUMN stride.chunks.started_at IS 'When its transaction started.';
+COMMENT ON COLUMN stride.chunks.finished_at IS 'When its checkpoint was written, just before the commit.';
+COMMENT ON COLUMN stride.chunks.plan_ms IS 'Time spent planning, in ms.';
+COMMENT ON COLUMN stride.chunks.read_ms IS 'Time spent reading, in ms.';
+COMMENT ON COLUMN stride.chunks.write_ms IS 'Time spent writing, in ms.';
+COMMENT ON COLUMN stride.chunks.checkpoint_ms IS 'Time spent on the fence and making ready the checkpoint, in ms.';
+COMMENT ON COLUMN stride.chunks.wal_bytes IS 'WAL written, in bytes.';
+COMMENT ON COLUMN stride.chunks.rows_filtered IS 'Driving rows that led to no write.';
+COMMENT ON COLUMN stride.chunks.epoch IS 'The split''s epoch under which it was committed.';
+
+COMMENT ON VIEW stride.events IS
+'What was asked of each job and what became of it, one event a row. Visible as in stride.jobs.';
+COMMENT ON COLUMN stride.events.event_at IS 'When.';
+COMMENT ON COLUMN stride.events.job_id IS 'The job''s id.';
+COMMENT ON COLUMN stride.events.session_role IS 'session_user of the one who asked; the extension''s owner for what the scheduler did by itself.';
+COMMENT ON COLUMN stride.events.role_name IS 'current_user of the one who asked.';
+COMMENT ON COLUMN stride.events.event IS 'What happened: submit, pause, resume, cancel, alter, start, end and the like.';
+COMMENT ON COLUMN stride.events.from_state IS 'The job''s state before, or NULL.';
+COMMENT ON COLUMN stride.events.to_state IS 'The job''s state after, or NULL.';
+COMMENT ON COLUMN stride.events.detail IS 'Why, or with what arguments. NULL for members of pg_monitor who may not act as the owner.';
+
+COMMENT ON VIEW stride.settings IS
+'The keys that the argument settings of stride.submit takes. The default of each is the configuration parameter stride.<name>.';
+COMMENT ON COLUMN stride.settings.name IS 'The key.';
+COMMENT ON COLUMN stride.settings.type IS 'bool, integer or enum.';
+COMMENT ON COLUMN stride.settings."default" IS 'Its default as compiled in.';
+COMMENT ON COLUMN stride.settings.unit IS 'The unit of a number without one: ms or min; NULL if it has none.';
+COMMENT ON COLUMN stride.settings.description IS 'What it does.';
+COMMENT ON COLUMN stride.settings.current IS 'Its default in this session: the value of stride.<name>.';

@@ -1,0 +1,82 @@
+// explain: what a submission would do, item by item.
+// Regime: pg.  Runs nothing and writes nothing.
+#include "api/submit.hpp"
+
+#include "bridge/boundary.hpp"
+#include "catalog/settings.hpp"
+#include "shared/area.hpp"
+
+namespace stride::api {
+namespace {
+
+struct Items {
+    Tuplestorestate *store;
+    TupleDesc descriptor;
+};
+
+void put(const Items &items, const char *item, const char *value) {
+    Datum values[2] = {CStringGetTextDatum(item), Datum{0}};
+    bool nulls[2] = {false, value == nullptr};
+    if (value != nullptr) values[1] = CStringGetTextDatum(value);
+    tuplestore_putvalues(items.store, items.descriptor, values, nulls);
+}
+
+const char *chunk_rows_text(const catalog::Job &job, const catalog::Settings &settings) {
+    if (job.chunk_rows > 0) return psprintf("%d", job.chunk_rows);
+    return psprintf("adapts to %d ms a chunk", settings.chunk_time);
+}
+
+void put_session(const Items &items, Jsonb *session) {
+    JsonbIterator *iterator = JsonbIteratorInit(&session->root);
+    JsonbValue key;
+    JsonbValue value;
+    JsonbIteratorToken token;
+    while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE) {
+        if (token != WJB_KEY) continue;
+        (void)JsonbIteratorNext(&iterator, &value, true);
+        put(items, psprintf("setting %s", pnstrdup(key.val.string.val, static_cast<Size>(key.val.string.len))),
+            pnstrdup(value.val.string.val, static_cast<Size>(value.val.string.len)));
+    }
+}
+
+void explain(FunctionCallInfo fcinfo) {
+    shared::require_preload();
+    List *warnings;
+    const catalog::Job *job = job::prepare_job(explain_arguments(fcinfo), &warnings);
+    const catalog::Settings settings = catalog::resolve_settings(job->settings);
+    InitMaterializedSRF(fcinfo, 0);
+    const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    const Items items = {result->setResult, result->setDesc};
+    put(items, "statement kind", job->statement_kind);
+    put(items, "source", job->source_name);
+    put(items, "target", job->target_name);
+    put(items, "walk", job->walk);
+    put(items, "key", job->key_definition);
+    put(items, "key index", job->key_index_name);
+    put(items, "sink", job->sink);
+    put(items, "sink reason", job->sink_reason);
+    put(items, "workers", job->workers == 0 ? "chosen at start" : psprintf("%d", job->workers));
+    put(items, "chunk rows", chunk_rows_text(*job, settings));
+    put(items, "delivery", settings.delivery_at_least_once ? "at least once" : "exactly once");
+    put(items, "time", settings.freeze_time ? "frozen in the statement, at the time of submission"
+                                            : "not frozen: each chunk sees its own");
+    put(items, "chunk statement", job::chunk_statement_sql(*job));
+    ListCell *cell;
+    foreach (cell, warnings) put(items, "note", static_cast<char *>(lfirst(cell)));
+    put_session(items, job->session);
+}
+
+}  // namespace
+}  // namespace stride::api
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(stride_explain);
+PGDLLEXPORT Datum stride_explain(PG_FUNCTION_ARGS) {
+    return stride::bridge::boundary([&]() -> Datum {
+        stride::api::explain(fcinfo);
+        return Datum{0};
+    });
+}
+
+}  // extern "C"

@@ -1,0 +1,98 @@
+// stride_catalog.request, event and failure.
+// Regime: pg.  Inserts take no lock that another session waits for.
+#include "catalog/request.hpp"
+
+namespace stride::catalog {
+namespace {
+
+constinit pg::FixedStatement insert_request = {
+    "INSERT INTO stride_catalog.request (job_id, action, arguments, session_role, role_name, requested_at)"
+    " VALUES ($1, $2, $3, $4, $5, clock_timestamp())",
+    5, {INT8OID, TEXTOID, JSONBOID, NAMEOID, NAMEOID}, nullptr};
+
+constinit pg::FixedStatement select_requests = {
+    "SELECT request_id, job_id, action, arguments, session_role, role_name FROM stride_catalog.request"
+    " ORDER BY request_id",
+    0, {}, nullptr};
+
+constinit pg::FixedStatement delete_one_request = {
+    "DELETE FROM stride_catalog.request WHERE request_id = $1", 1, {INT8OID}, nullptr};
+
+constinit pg::FixedStatement insert_event = {
+    "INSERT INTO stride_catalog.event (event_at, job_id, session_role, role_name, event, from_state, to_state, detail)"
+    " VALUES (clock_timestamp(), $1, coalesce($2, session_user), coalesce($3, session_user), $4, $5, $6, $7)",
+    7, {INT8OID, NAMEOID, NAMEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}, nullptr};
+
+constinit pg::FixedStatement insert_failure = {
+    "INSERT INTO stride_catalog.failure (job_id, split, attempt, failed_at, policy, lower_key, upper_key, sqlstate,"
+    " message, detail, hint, context)"
+    " VALUES ($1, nullif($2, 0), $3, clock_timestamp(), $4, $5, $6, $7, $8, $9, $10, $11)",
+    11,
+    {INT8OID, INT4OID, INT4OID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
+    nullptr};
+
+constinit pg::FixedStatement select_failure = {
+    "SELECT policy, message FROM stride_catalog.failure WHERE job_id = $1 AND attempt = $2"
+    " ORDER BY policy = 'fail' DESC, failure_id DESC LIMIT 1",
+    2, {INT8OID, INT4OID}, nullptr};
+
+constinit pg::FixedStatement delete_failures = {
+    "DELETE FROM stride_catalog.failure WHERE job_id = $1 AND policy = 'pause'", 1, {INT8OID}, nullptr};
+
+NullableDatum arg_name(const char *name) {
+    if (name == nullptr) return pg::null_arg();
+    Name copy = static_cast<Name>(palloc(sizeof(NameData)));
+    namestrcpy(copy, name);
+    return pg::arg(NameGetDatum(copy));
+}
+
+}  // namespace
+
+void append_request(int64 job_id, const char *action, Jsonb *arguments) {
+    pg::run_fixed(insert_request,
+                  {pg::arg_int64(job_id), pg::arg_text(action), pg::arg(JsonbPGetDatum(arguments)),
+                   arg_name(GetUserNameFromId(GetSessionUserId(), false)),
+                   arg_name(GetUserNameFromId(GetUserId(), false))});
+}
+
+List *pending_requests() {
+    List *requests = NIL;
+    pg::read_fixed(select_requests, {}, [&](const pg::Row &row) {
+        Request *request = static_cast<Request *>(palloc(sizeof(Request)));
+        *request = Request{row.int64_or(1, 0), row.int64_or(2, 0), row.text(3), row.jsonb(4), row.text(5), row.text(6)};
+        requests = lappend(requests, request);
+    });
+    return requests;
+}
+
+void delete_request(int64 request_id) { pg::run_fixed(delete_one_request, {pg::arg_int64(request_id)}); }
+
+void append_event(int64 job_id, const Actor &actor, const char *event, const char *from_state, const char *to_state,
+                  const char *detail) {
+    pg::run_fixed(insert_event, {pg::arg_int64(job_id), arg_name(actor.session_role), arg_name(actor.role),
+                                 pg::arg_text(event), pg::arg_text(from_state), pg::arg_text(to_state),
+                                 pg::arg_text(detail)});
+}
+
+void append_failure(const Failure &failure) {
+    const ErrorData *error = failure.error;
+    pg::run_fixed(insert_failure,
+                  {pg::arg_int64(failure.job_id), pg::arg_int32(failure.split), pg::arg_int32(failure.attempt),
+                   pg::arg_text(failure.policy), pg::arg_array(failure.lower), pg::arg_array(failure.upper),
+                   pg::arg_text(unpack_sql_state(error->sqlerrcode)),
+                   pg::arg_text(error->message == nullptr ? "" : error->message), pg::arg_text(error->detail),
+                   pg::arg_text(error->hint), pg::arg_text(error->context)});
+}
+
+char *newest_failure_policy(int64 job_id, int32 attempt, char **message) {
+    char *policy = nullptr;
+    pg::read_fixed(select_failure, {pg::arg_int64(job_id), pg::arg_int32(attempt)}, [&](const pg::Row &row) {
+        policy = row.text(1);
+        *message = row.text(2);
+    });
+    return policy;
+}
+
+void forget_failures(int64 job_id) { pg::run_fixed(delete_failures, {pg::arg_int64(job_id)}); }
+
+}  // namespace stride::catalog

@@ -1,0 +1,66 @@
+// The settings of a job and their GUC defaults: one table of every key, its type, default, unit and meaning.
+// Regime: pg.  Locks: none.  The view stride.settings, the GUCs and the check of `settings` jsonb all come from the table.
+#pragma once
+
+#include "pg/pg.hpp"
+
+namespace stride::catalog {
+
+// A job's settings with the GUC defaults filled in.  Times in ms, sizes in bytes.
+struct Settings {
+    int chunk_time;               // target time of a chunk, ms
+    bool delivery_at_least_once;  // "delivery": "exactly_once" | "at_least_once"
+    bool freeze_time;
+    int history_retention;           // seconds are too fine for it: minutes
+    int lock_timeout;                // ms, a chunk transaction's
+    int progress_interval;           // ms between the NOTICEs of run; 0 = quiet
+    int retry_delay;                 // ms before the first retry of a transient error
+    int retry_limit;                 // attempts at the same chunk of a transient error before the job pauses
+    bool self_reference_per_chunk;   // "self_reference": "refuse" | "per_chunk"
+};
+
+// GUCs that are not settings of a job.
+extern bool enabled;                // stride.enabled, sighup
+extern bool enable_superuser_jobs;  // stride.enable_superuser_jobs, sighup
+extern int max_workers;             // stride.max_workers, sighup: all jobs of the cluster
+extern int max_workers_per_job;     // superuser
+extern int max_workers_per_role;    // superuser
+extern int default_workers;         // stride.workers, user: what workers => NULL takes (2)
+
+// Defines all GUCs and reserves the prefix; at _PG_init.
+void define_gucs();
+
+// Checks what a user hands in as `settings` (nullptr = nothing): an object whose keys are all known (else 22023 with the
+// nearest known key in the HINT), values of the right type and range (22023, the range in the HINT), times with units as
+// GUCs take them, null = back to the default.  `base` is the job's present object for alter (nullptr at submit), which may
+// not change what decided the analysis of the statement (22023).  Returns the merged object without nulls, in the current
+// memory context; values stay as they were written ("30s").
+Jsonb *check_settings(Jsonb *given, Jsonb *base);
+
+// The settings in force for a job: the GUCs of this session under `of_job` (nullptr = none).  Raises nothing for a
+// stored value that is no longer in range: its default holds then.
+Settings resolve_settings(Jsonb *of_job);
+
+// The largest values of submit's and alter's arguments of the same names.
+constexpr int most_workers = 1024;
+constexpr int most_chunk_rows = 10'000'000;
+
+// Check the arguments `workers` (0 = chooses by itself) and `chunk_rows` (0 = adapts): 22023 outside 0 .. the largest.
+void check_workers(int workers);
+void check_chunk_rows(int chunk_rows);
+
+// One line of the view stride.settings; static or palloc'd strings, nullptr for NULL.  `unit` is that of a bare number.
+struct SettingInfo {
+    const char *name;
+    const char *type;
+    const char *initial;
+    const char *unit;
+    const char *description;
+    const char *current;  // the default in this session
+};
+
+// The keys of `settings`, alphabetical; `index` from 0.
+int settings_count();
+SettingInfo setting_info(int index);
+
+}  // namespace stride::catalog

@@ -1,0 +1,89 @@
+// stride_catalog.split and sample, typed: claim, fence, checkpoint, halving.
+// Regime: pg.  A split's row is locked by the worker that owns its epoch for the length of a chunk transaction; all
+// changes are compare-and-set on the epoch.
+#pragma once
+
+#include "pg/fixed.hpp"
+
+namespace stride::catalog {
+
+// A claimed split as its worker knows it.  Keys are stored keys (text[]); position nullptr = before the first row.
+struct Split {
+    int64 job_id;
+    int32 split;
+    int64 epoch;
+    ArrayType *lower;
+    ArrayType *position;
+    ArrayType *upper;
+    int32 chunks;    // chunks committed so far: the number of the last one
+    int32 attempts;  // failed attempts at the present position
+};
+
+struct NewSplit {
+    ArrayType *lower;
+    ArrayType *upper;
+    int32 lower_sample;  // ordinal of the sampled key that is the lower bound; -1 for the first split
+    int32 upper_sample;
+    int64 rows_estimate;
+};
+
+// The plan of a job, in one transaction: its sampled keys (ordinals 0 ..) and its splits.  An empty source gets one split
+// that is done.
+void insert_sample(int64 job_id, int32 ordinal, ArrayType *key);
+void insert_split(int64 job_id, int32 split, const NewSplit &fresh);
+void insert_empty_plan(int64 job_id);
+bool has_plan(int64 job_id);
+
+// Takes a split that is pending, or whose worker is gone, for this worker: raises its epoch.  False if there is none now;
+// *wait_ms then says how long until one that backs off may be tried (-1 = none backs off).
+bool claim_split(int64 job_id, int64 cookie, Split *claimed, double *wait_ms);
+
+// First statement of a chunk: locks the split's row if the epoch is still ours and re-reads its bounds.  False = fenced.
+bool fence(Split *split);
+
+struct Checkpoint {
+    ArrayType *position;  // the chunk's upper key
+    bool done;            // position is the split's upper bound
+    int32 worker;
+    int32 attempt;
+    int64 rows_read;
+    int64 rows_written;
+    int64 rows_filtered;
+    TimestampTz started_at;
+    double plan_ms;
+    double read_ms;
+    double write_ms;
+    double checkpoint_ms;
+    double previous_commit_ms;  // of the worker's chunk before this one
+    int64 wal_bytes;
+};
+
+// Advances the split by compare-and-set on (epoch, position, upper) and inserts the chunk's history row; false unless
+// exactly one row of each was written: the caller must abort.
+bool write_checkpoint(const Split &split, const Checkpoint &checkpoint);
+
+// After a failed attempt: the split goes back to pending, not to be tried before `delay_ms` from now.
+void back_off(const Split &split, double delay_ms, bool count_attempt);
+
+// Gives the split back untouched (pause, surplus worker); nothing happens if the epoch is no longer ours.
+void give_back(const Split &split);
+
+// The split that is worth halving most: running, with at least one stored sample key strictly between its position and its
+// upper bound.  `compare` orders stored keys.  Takes the row's lock, lowers its upper bound and inserts the upper half as a
+// pending split, in this transaction.  False if no split can be halved.
+using CompareKeys = int (*)(ArrayType *a, ArrayType *b, void *context);
+bool halve_largest(int64 job_id, CompareKeys compare, void *context);
+
+// The scheduler's look at a job's splits.
+struct SplitCounts {
+    int64 all;
+    int64 done;
+    int64 claimable;  // pending and not backing off, or running under a worker that is gone
+    int64 halvable;   // running, with stored sample keys inside
+};
+SplitCounts count_splits(int64 job_id);
+
+// Raises the epoch of every split, so that no chunk in flight can commit; false if a row is locked (try again later).
+bool raise_epochs(int64 job_id);
+
+}  // namespace stride::catalog

@@ -1,0 +1,168 @@
+// stride_catalog.split and sample: the plan of a job, halving, and the scheduler's counts.
+// Regime: pg.  Row locks on split rows; raise_epochs does not wait for them.
+#include "catalog/split.hpp"
+
+#include "shared/worker_slots.hpp"
+
+namespace stride::catalog {
+namespace {
+
+constinit pg::FixedStatement insert_sample_row = {
+    "INSERT INTO stride_catalog.sample (job_id, ordinal, key) VALUES ($1, $2, $3)",
+    3, {INT8OID, INT4OID, TEXTARRAYOID}, nullptr};
+
+constinit pg::FixedStatement insert_split_row = {
+    "INSERT INTO stride_catalog.split (job_id, split, lower_key, position_key, upper_key, lower_sample, upper_sample,"
+    " rows_estimate) VALUES ($1, $2, $3, $3, $4, $5, $6, $7)",
+    7, {INT8OID, INT4OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID, INT4OID, INT8OID}, nullptr};
+
+constinit pg::FixedStatement insert_done_row = {
+    "INSERT INTO stride_catalog.split (job_id, split, upper_key, lower_sample, upper_sample, rows_estimate, state)"
+    " VALUES ($1, 1, '{}', -1, 0, 0, 'done')",
+    1, {INT8OID}, nullptr};
+
+constinit pg::FixedStatement select_has_plan = {
+    "SELECT 1 FROM stride_catalog.split WHERE job_id = $1 LIMIT 1", 1, {INT8OID}, nullptr};
+
+constinit pg::FixedStatement select_halvable = {
+    "SELECT split FROM stride_catalog.split WHERE job_id = $1 AND state = 'running' AND upper_sample - lower_sample > 1"
+    " ORDER BY rows_estimate - rows_read DESC",
+    1, {INT8OID}, nullptr};
+
+constinit pg::FixedStatement lock_halvable = {
+    "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read FROM stride_catalog.split"
+    " WHERE job_id = $1 AND split = $2 AND state = 'running' FOR UPDATE",
+    2, {INT8OID, INT4OID}, nullptr};
+
+constinit pg::FixedStatement select_samples = {
+    "SELECT ordinal, key FROM stride_catalog.sample WHERE job_id = $1 AND ordinal > $2 AND ordinal < $3 ORDER BY ordinal",
+    3, {INT8OID, INT4OID, INT4OID}, nullptr};
+
+constinit pg::FixedStatement update_upper = {
+    "UPDATE stride_catalog.split SET upper_key = $3, upper_sample = $4, rows_estimate = $5 WHERE job_id = $1 AND split = $2",
+    5, {INT8OID, INT4OID, TEXTARRAYOID, INT4OID, INT8OID}, nullptr};
+
+constinit pg::FixedStatement insert_upper_half = {
+    "INSERT INTO stride_catalog.split (job_id, split, lower_key, position_key, upper_key, lower_sample, upper_sample,"
+    " rows_estimate) SELECT $1, max(split) + 1, $2, $2, $3, $4, $5, $6 FROM stride_catalog.split WHERE job_id = $1",
+    6, {INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID, INT4OID, INT8OID}, nullptr};
+
+constinit pg::FixedStatement select_states = {
+    "SELECT state = 'done', state = 'running', cookie, not_before > clock_timestamp(), upper_sample - lower_sample > 1"
+    " FROM stride_catalog.split WHERE job_id = $1",
+    1, {INT8OID}, nullptr};
+
+constinit pg::FixedStatement lock_all = {
+    "SELECT split FROM stride_catalog.split WHERE job_id = $1 FOR UPDATE SKIP LOCKED", 1, {INT8OID}, nullptr};
+
+constinit pg::FixedStatement update_epochs = {
+    "UPDATE stride_catalog.split SET epoch = epoch + 1, cookie = NULL, worker_pid = NULL,"
+    " state = CASE WHEN state = 'running' THEN 'pending' ELSE state END WHERE job_id = $1",
+    1, {INT8OID}, nullptr};
+
+struct SampledKey {
+    int32 ordinal;
+    ArrayType *key;
+};
+
+struct Halvable {
+    ArrayType *position;
+    ArrayType *upper;
+    int32 lower_sample;
+    int32 upper_sample;
+    int64 rows_left;
+};
+
+// The stored keys strictly between position and upper; *count is set.
+SampledKey *keys_ahead(int64 job_id, const Halvable &split, CompareKeys compare, void *context, int *count) {
+    SampledKey *keys = static_cast<SampledKey *>(
+        palloc(sizeof(SampledKey) * static_cast<Size>(Max(1, split.upper_sample - split.lower_sample))));
+    int stored = 0;
+    pg::read_fixed(select_samples,
+                   {pg::arg_int64(job_id), pg::arg_int32(split.lower_sample), pg::arg_int32(split.upper_sample)},
+                   [&](const pg::Row &row) { keys[stored++] = SampledKey{row.int32_or(1, 0), row.array(2)}; });
+    int ahead = 0;
+    for (int i = 0; i < stored; i++) {
+        if (split.position != nullptr && compare(keys[i].key, split.position, context) <= 0) continue;
+        if (compare(keys[i].key, split.upper, context) >= 0) continue;
+        keys[ahead++] = keys[i];
+    }
+    *count = ahead;
+    return keys;
+}
+
+bool halve(int64 job_id, int32 split, CompareKeys compare, void *context) {
+    Halvable half = {};
+    int64 rows_read = 0;
+    const uint64 locked =
+        pg::read_fixed(lock_halvable, {pg::arg_int64(job_id), pg::arg_int32(split)}, [&](const pg::Row &row) {
+            rows_read = row.int64_or(6, 0);
+            half = Halvable{row.array(1), row.array(2), row.int32_or(3, 0), row.int32_or(4, 0),
+                            Max(static_cast<int64>(0), row.int64_or(5, 0) - rows_read)};
+        });
+    if (locked == 0) return false;
+    int ahead;
+    const SampledKey *keys = keys_ahead(job_id, half, compare, context, &ahead);
+    if (ahead == 0) return false;
+    const SampledKey &middle = keys[ahead / 2];
+    const int64 moved = half.rows_left / 2;
+    pg::run_fixed(update_upper, {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_array(middle.key),
+                                 pg::arg_int32(middle.ordinal), pg::arg_int64(rows_read + half.rows_left - moved)});
+    pg::run_fixed(insert_upper_half,
+                  {pg::arg_int64(job_id), pg::arg_array(middle.key), pg::arg_array(half.upper),
+                   pg::arg_int32(middle.ordinal), pg::arg_int32(half.upper_sample), pg::arg_int64(moved)});
+    return true;
+}
+
+}  // namespace
+
+void insert_sample(int64 job_id, int32 ordinal, ArrayType *key) {
+    pg::run_fixed(insert_sample_row, {pg::arg_int64(job_id), pg::arg_int32(ordinal), pg::arg_array(key)});
+}
+
+void insert_split(int64 job_id, int32 split, const NewSplit &fresh) {
+    pg::run_fixed(insert_split_row,
+                  {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_array(fresh.lower), pg::arg_array(fresh.upper),
+                   pg::arg_int32(fresh.lower_sample), pg::arg_int32(fresh.upper_sample),
+                   pg::arg_int64(fresh.rows_estimate)});
+}
+
+void insert_empty_plan(int64 job_id) { pg::run_fixed(insert_done_row, {pg::arg_int64(job_id)}); }
+
+bool has_plan(int64 job_id) { return pg::run_fixed(select_has_plan, {pg::arg_int64(job_id)}) > 0; }
+
+bool halve_largest(int64 job_id, CompareKeys compare, void *context) {
+    List *candidates = NIL;
+    pg::read_fixed(select_halvable, {pg::arg_int64(job_id)},
+                   [&](const pg::Row &row) { candidates = lappend_int(candidates, row.int32_or(1, 0)); });
+    ListCell *cell;
+    foreach (cell, candidates)
+        if (halve(job_id, lfirst_int(cell), compare, context)) return true;
+    return false;
+}
+
+SplitCounts count_splits(int64 job_id) {
+    SplitCounts counts = {};
+    pg::read_fixed(select_states, {pg::arg_int64(job_id)}, [&](const pg::Row &row) {
+        counts.all++;
+        if (row.bool_or(1, false)) {
+            counts.done++;
+        } else if (row.bool_or(2, false)) {
+            counts.claimable += shared::is_live(row.int64_or(3, 0)) ? 0 : 1;
+            counts.halvable += row.bool_or(5, false) ? 1 : 0;
+        } else {
+            counts.claimable += row.bool_or(4, false) ? 0 : 1;
+        }
+    });
+    return counts;
+}
+
+bool raise_epochs(int64 job_id) {
+    const SplitCounts counts = count_splits(job_id);
+    const uint64 locked = pg::run_fixed(lock_all, {pg::arg_int64(job_id)});
+    if (static_cast<int64>(locked) < counts.all) return false;
+    pg::run_fixed(update_epochs, {pg::arg_int64(job_id)});
+    return true;
+}
+
+}  // namespace stride::catalog

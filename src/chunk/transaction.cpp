@@ -1,0 +1,141 @@
+// The chunk transaction.
+// Regime: pg.  See the header for the locks; the order of the steps is the promise (reliability 6.3).
+#include "chunk/transaction.hpp"
+
+#include "pg/test_point.hpp"
+#include "pg/transaction.hpp"
+
+namespace stride::chunk {
+namespace {
+
+double milliseconds_since(const instr_time &start) {
+    instr_time now;
+    INSTR_TIME_SET_CURRENT(now);
+    INSTR_TIME_SUBTRACT(now, start);
+    return INSTR_TIME_GET_MILLISEC(now);
+}
+
+// The owner switch wraps only our fixed statements: between them every identity is the job's owner.
+void require_owner(Oid owner) {
+    if (GetUserId() != owner || GetSessionUserId() != owner || GetOuterUserId() != owner)
+        elog(ERROR, "a chunk of role %u would run as %u/%u/%u", owner, GetUserId(), GetSessionUserId(), GetOuterUserId());
+    if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                        errmsg("the job's owner, role with OID %u, no longer exists", owner),
+                        errhint("Submit the job again as a role that exists.")));
+}
+
+// Deferred constraints and triggers fire here, where their errors still belong to this chunk, and as the owner.
+void make_constraints_immediate() {
+    ConstraintsSetStmt *everything = makeNode(ConstraintsSetStmt);
+    everything->constraints = NIL;
+    everything->deferred = false;
+    AfterTriggerSetState(everything);
+}
+
+struct Measured {
+    Reach reach;
+    int64 written;
+    double fence_ms;
+    double read_ms;
+    double plan_ms;
+    double write_ms;
+};
+
+Measured read_and_write(Work &work, const Identity &identity, const catalog::Split &split, int64 limit) {
+    Measured measured = {};
+    instr_time start;
+
+    shared::set_phase(identity.slot, shared::Phase::reading);
+    INSTR_TIME_SET_CURRENT(start);
+    measured.reach = work.reach(split.position, split.upper, limit);
+    measured.read_ms = milliseconds_since(start);
+    STRIDE_TEST_POINT("after_peek");
+    if (measured.reach.rows == 0) return measured;
+
+    shared::set_phase(identity.slot, shared::Phase::writing);
+    INSTR_TIME_SET_CURRENT(start);
+    work.plan(split.position, measured.reach.upper);
+    measured.plan_ms = milliseconds_since(start);
+    INSTR_TIME_SET_CURRENT(start);
+    measured.written = work.run();
+    make_constraints_immediate();
+    measured.write_ms = milliseconds_since(start);
+    STRIDE_TEST_POINT("after_write");
+    return measured;
+}
+
+void checkpoint(const Work &work, const Identity &identity, const catalog::Split &split, const Measured &measured,
+                TimestampTz started_at, const Carry &carried, uint64 wal_before) {
+    catalog::Checkpoint row = {};
+    row.position = measured.reach.upper;
+    row.done = measured.reach.reached_end;
+    row.worker = identity.worker;
+    row.attempt = identity.attempt;
+    row.rows_read = measured.reach.rows;
+    row.rows_written = measured.written;
+    row.rows_filtered = work.one_to_one() ? Max(static_cast<int64>(0), measured.reach.rows - measured.written) : 0;
+    row.started_at = started_at;
+    row.plan_ms = measured.plan_ms;
+    row.read_ms = measured.read_ms;
+    row.write_ms = measured.write_ms;
+    row.checkpoint_ms = measured.fence_ms + carried.checkpoint_ms;
+    row.previous_commit_ms = carried.commit_ms;
+    row.wal_bytes = static_cast<int64>(pgWalUsage.wal_bytes - wal_before);
+    shared::set_phase(identity.slot, shared::Phase::checkpointing);
+    if (!catalog::write_checkpoint(split, row))
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("split %d of job %lld was taken over while a chunk of it ran", split.split,
+                               static_cast<long long>(split.job_id))));
+}
+
+}  // namespace
+
+Result run_chunk(Work &work, const Identity &identity, catalog::Split *split, int64 limit, const Carry &carried) {
+    Result result = {};
+    instr_time start;
+    const uint64 wal_before = pgWalUsage.wal_bytes;
+    const TimestampTz started_at = GetCurrentTimestamp();
+    MemoryContext chunk_context = CurrentMemoryContext;
+
+    INSTR_TIME_SET_CURRENT(start);
+    shared::set_phase(identity.slot, shared::Phase::fencing);
+    pg::begin_transaction();
+    MemoryContextSwitchTo(chunk_context);
+    require_owner(identity.owner);
+    if (!catalog::fence(split)) {
+        pg::commit_transaction();
+        MemoryContextSwitchTo(chunk_context);
+        result.outcome = Outcome::fenced;
+        return result;
+    }
+    STRIDE_TEST_POINT("after_fence");
+    work.lock_and_check();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    const double fence_ms = milliseconds_since(start);
+    Measured measured = read_and_write(work, identity, *split, limit);
+    measured.fence_ms = fence_ms;
+    PopActiveSnapshot();
+    instr_time checkpoint_start;
+    INSTR_TIME_SET_CURRENT(checkpoint_start);
+    checkpoint(work, identity, *split, measured, started_at, carried, wal_before);
+    result.carry.checkpoint_ms = milliseconds_since(checkpoint_start);
+    STRIDE_TEST_POINT("before_commit");
+    shared::set_phase(identity.slot, shared::Phase::committing);
+    instr_time commit_start;
+    INSTR_TIME_SET_CURRENT(commit_start);
+    pg::commit_transaction();
+    MemoryContextSwitchTo(chunk_context);
+    STRIDE_TEST_POINT("after_commit");
+
+    result.carry.commit_ms = milliseconds_since(commit_start);
+    result.work_ms = milliseconds_since(start);
+    result.outcome = measured.reach.reached_end ? Outcome::split_done : Outcome::committed;
+    result.rows_read = measured.reach.rows;
+    split->position = measured.reach.upper;
+    split->chunks++;
+    shared::count_rows(identity.slot, measured.reach.rows, GetCurrentTimestamp());
+    return result;
+}
+
+}  // namespace stride::chunk

@@ -1,0 +1,153 @@
+// The pieces that analyse() is made of, one file each: walking trees, choosing the driver, the refusals, MERGE's rules,
+// frozen time, and warnings.  Used by job/ only.
+// Regime: pg.  Locks: none beyond those of parse analysis; catalog look-ups only.  May not execute anything of the user's.
+#pragma once
+
+#include "job/statement.hpp"
+
+namespace stride::job {
+
+// ---- Trees: PostgreSQL's walkers with their types put right for C++ (15 declares them without arguments).
+
+using Walker = bool (*)(Node *node, void *context);
+using Mutator = Node *(*)(Node *node, void *context);
+
+inline bool walk_query(Query *query, Walker walker, void *context) {
+#if PG_VERSION_NUM >= 160000
+    return query_tree_walker(query, walker, context, 0);
+#else
+    using Untyped = bool (*)();
+    return query_tree_walker(query, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(walker)), context, 0);
+#endif
+}
+
+inline bool walk_expression(Node *node, Walker walker, void *context) {
+#if PG_VERSION_NUM >= 160000
+    return expression_tree_walker(node, walker, context);
+#else
+    using Untyped = bool (*)();
+    return expression_tree_walker(node, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(walker)), context);
+#endif
+}
+
+template <class Visit>
+bool find_node_walker(Node *node, void *context) {
+    if (node == nullptr) return false;
+    check_stack_depth();
+    if ((*static_cast<Visit *>(context))(node)) return true;
+    if (IsA(node, Query)) return walk_query(reinterpret_cast<Query *>(node), find_node_walker<Visit>, context);
+    return walk_expression(node, find_node_walker<Visit>, context);
+}
+
+// Calls visit(node) for each node of a tree, the root and every query level included, until it returns true.
+template <class Visit>
+bool find_node(void *root, Visit visit) {
+    return find_node_walker<Visit>(static_cast<Node *>(root), &visit);
+}
+
+// Calls visit(query) for each query level: the top one, subqueries in FROM, CTEs and sublinks.
+template <class Visit>
+void for_each_query(Query *query, Visit visit) {
+    (void)find_node(query, [&visit](Node *node) {
+        if (IsA(node, Query)) visit(reinterpret_cast<Query *>(node));
+        return false;
+    });
+}
+
+// The entry at a one-based range table index.
+RangeTblEntry *entry_at(Query *query, int rtindex);
+
+// "schema.name", quoted where needed, for messages.
+char *relation_name(Oid relation);
+
+// The columns that the statement assigns in its target, offset by FirstLowInvalidHeapAttributeNumber.
+Bitmapset *assigned_columns(Query *query);
+
+// The relation and all that a read of it reaches: its inheritance children, if `inherited`.
+List *relation_and_children(Oid relation, bool inherited);
+
+// A copy of the query behind a view; the view stays locked.
+Query *view_query(Oid view);
+
+// True for OLD and NEW in a view's query (15), the view itself: named there, but not read.
+inline bool is_view_itself(const RangeTblEntry *rte, Oid view) { return rte->relid == view; }
+
+// ---- driver.cpp: which table reference the statement is driven by.
+
+enum class Obstacle : unsigned char {
+    none,
+    set_operation,
+    limit,
+    distinct,
+    window,
+    aggregate,
+    having,
+    outer_join,
+    shared_cte,
+    recursive_cte
+};
+
+// A table reference in FROM, reached through subqueries and CTEs; `obstacle` is the outermost reason, if any, why a range
+// on it would change the statement's answer.
+struct Candidate {
+    Query *level;
+    int rtindex;
+    Obstacle obstacle;
+};
+
+inline RangeTblEntry *entry_of(const Candidate &candidate) { return entry_at(candidate.level, candidate.rtindex); }
+
+// The query that a CTE reference means, and the levels above it (List of Query *, outermost first) in *above; `levels` are
+// those at the reference.  nullptr where it is recursive, or refers to itself.
+Query *cte_query(List *levels, const RangeTblEntry *rte, List **above);
+
+// True if the level gives the same rows for parts of its input as for the whole: no set operation, LIMIT, DISTINCT,
+// window function, aggregate or HAVING.
+bool is_simple_level(const Query *level);
+
+// All candidates as a List of Candidate *, always in the same order for the same tree.  UPDATE and DELETE have one.
+List *candidates(Query *query);
+
+// The candidate that drives the statement; raises the refusals of design.md section 3 that concern its place.
+const Candidate *choose_driver(Query *query, List *found, const char *source_alias);
+
+// ---- safety.cpp: the refusals.  All raise 0A000 unless said otherwise, with DETAIL and HINT.
+
+[[noreturn]] void refuse(const char *detail, const char *hint);
+
+void refuse_command(const RawStmt *raw);
+void refuse_returning(const Query *query);
+void refuse_modifying_ctes(Query *query);
+void refuse_skip_locked(Query *query);
+void refuse_current_of(Query *query);
+void refuse_values(Query *query);
+void refuse_idle_select(Query *query);
+void refuse_target_kind(Oid target);  // 42809
+void refuse_rules(Oid target);
+void refuse_perishable_target(Oid target, bool at_least_once);
+void refuse_system_relation(Oid relation, const char *role);
+void refuse_private_relations(List *relations);
+void refuse_temporary_functions(Query *query);
+void refuse_driver_kind(const RangeTblEntry *rte);
+void refuse_self_reference(Query *query, const Statement &statement, bool per_chunk);
+void refuse_partition_key_update(Oid target, const Bitmapset *updated);
+
+// 42501 where the executor would raise it: tables, columns and functions at every level.
+void check_privileges(Query *query);
+
+// ---- merge_check.cpp: raises if the chunks of a MERGE could meet in one target row.
+void check_merge(Query *query);
+
+// ---- freeze_time.cpp
+
+// now(), transaction_timestamp(), statement_timestamp(), age() of one argument, and the CURRENT_* and LOCAL* forms.
+bool is_time_function(const Node *node);
+
+// A copy of the tree in which they are constants: the start of the current transaction.  Raises 0A000 where one of them is
+// an item of FROM.
+Query *freeze_time(Query *query);
+
+// ---- warnings.cpp: sentences (List of char *) on what is allowed but may surprise.
+List *collect_warnings(Query *query, const Statement &statement);
+
+}  // namespace stride::job

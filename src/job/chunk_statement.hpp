@@ -1,0 +1,29 @@
+// A statement job's work on one chunk: the stored statement with the chunk's range put into its tree.
+// Regime: pg.  Locks: every relation of the statement, in OID order, then those that planning adds.
+#pragma once
+
+#include "catalog/job.hpp"
+#include "chunk/transaction.hpp"
+#include "walk/key.hpp"
+
+namespace stride::job {
+
+// Lives as long as the worker's job; the plan in it only as long as the chunk.
+struct ChunkStatement final : chunk::Work {
+    explicit ChunkStatement(const catalog::Job &of_job) : job(of_job) {}
+
+    void lock_and_check() override;
+    chunk::Reach reach(ArrayType *position, ArrayType *upper, int64 limit) override;
+    void plan(ArrayType *lower, ArrayType *upper) override;
+    int64 run() override;
+    bool one_to_one() const override;
+
+    const catalog::Job &job;
+    walk::Key key = {};
+    PlannedStmt *planned = nullptr;
+};
+
+// The lock that a chunk takes on a relation of the job before it looks at anything.
+LOCKMODE chunk_lock_mode(const catalog::Job &job, Oid relation);
+
+}  // namespace stride::job

@@ -1,0 +1,303 @@
+// Which table reference drives a statement: collects the tables in FROM, through subqueries and CTEs, with what stands in
+// the way of a range on each, and chooses one.  Also puts the range where it belongs.
+// Regime: pg.  Locks: none; relations were locked by parse analysis.  May not execute anything.
+#include <cstring>
+
+#include "job/analysis.hpp"
+
+namespace stride::job {
+namespace {
+
+struct Collector {
+    List *levels;      // Query *, outermost first: where CTE references are resolved
+    List *found;       // Candidate *
+    Query *mergeable;  // the level whose aggregates are partial results merged by ON CONFLICT DO UPDATE, or nullptr
+};
+
+void collect_level(Collector &collector, Query *level, Obstacle outer);
+void collect_item(Collector &collector, Query *level, Node *item, Obstacle obstacle);
+
+Obstacle first_of(Obstacle outer, Obstacle inner) { return outer == Obstacle::none ? inner : outer; }
+
+// What this query level does to its rows that a part of them would not give the same.
+Obstacle level_obstacle(const Query *level, bool mergeable) {
+    if (level->setOperations != nullptr) return Obstacle::set_operation;
+    if (level->limitCount != nullptr || level->limitOffset != nullptr) return Obstacle::limit;
+    if (level->distinctClause != NIL) return Obstacle::distinct;
+    if (level->hasWindowFuncs) return Obstacle::window;
+    if (level->havingQual != nullptr) return Obstacle::having;
+    if (!mergeable && (level->hasAggs || level->groupClause != NIL || level->groupingSets != NIL))
+        return Obstacle::aggregate;
+    return Obstacle::none;
+}
+
+// The WITH query that a reference means, in whichever level above holds it; *depth is that level's number.
+const CommonTableExpr *find_cte(List *levels, const RangeTblEntry *rte, int *depth) {
+    *depth = list_length(levels) - 1 - static_cast<int>(rte->ctelevelsup);
+    if (*depth < 0) return nullptr;
+    ListCell *cell;
+    foreach (cell, static_cast<Query *>(list_nth(levels, *depth))->cteList) {
+        const CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
+        if (std::strcmp(cte->ctename, rte->ctename) == 0 && IsA(cte->ctequery, Query)) return cte;
+    }
+    return nullptr;
+}
+
+void collect_cte(Collector &collector, const RangeTblEntry *rte, Obstacle obstacle) {
+    int depth;
+    const CommonTableExpr *cte = find_cte(collector.levels, rte, &depth);
+    if (cte == nullptr || list_member_ptr(collector.levels, cte->ctequery)) return;
+    if (cte->cterecursive) {
+        obstacle = first_of(obstacle, Obstacle::recursive_cte);
+    } else if (cte->cterefcount > 1) {
+        obstacle = first_of(obstacle, Obstacle::shared_cte);
+    }
+    List *levels = collector.levels;
+    collector.levels = list_truncate(list_copy(levels), depth + 1);
+    collect_level(collector, reinterpret_cast<Query *>(cte->ctequery), obstacle);
+    collector.levels = levels;
+}
+
+void collect_entry(Collector &collector, Query *level, int rtindex, Obstacle obstacle) {
+    RangeTblEntry *rte = entry_at(level, rtindex);
+    if (rte->rtekind == RTE_SUBQUERY) {
+        collect_level(collector, rte->subquery, obstacle);
+    } else if (rte->rtekind == RTE_CTE) {
+        collect_cte(collector, rte, obstacle);
+    } else if (rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_VIEW && rte->relkind != RELKIND_MATVIEW) {
+        Candidate *candidate = static_cast<Candidate *>(palloc(sizeof(Candidate)));
+        *candidate = Candidate{level, rtindex, obstacle};
+        collector.found = lappend(collector.found, candidate);
+    }
+}
+
+void collect_item(Collector &collector, Query *level, Node *item, Obstacle obstacle) {
+    check_stack_depth();
+    if (IsA(item, RangeTblRef)) {
+        collect_entry(collector, level, reinterpret_cast<RangeTblRef *>(item)->rtindex, obstacle);
+    } else if (IsA(item, JoinExpr)) {
+        const JoinExpr *join = reinterpret_cast<JoinExpr *>(item);
+        const bool null_left = join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL;
+        const bool null_right = join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL;
+        collect_item(collector, level, join->larg, null_left ? first_of(obstacle, Obstacle::outer_join) : obstacle);
+        collect_item(collector, level, join->rarg, null_right ? first_of(obstacle, Obstacle::outer_join) : obstacle);
+    } else if (IsA(item, FromExpr)) {
+        ListCell *cell;
+        foreach (cell, reinterpret_cast<FromExpr *>(item)->fromlist)
+            collect_item(collector, level, static_cast<Node *>(lfirst(cell)), obstacle);
+    }
+}
+
+void collect_level(Collector &collector, Query *level, Obstacle outer) {
+    check_stack_depth();
+    List *levels = collector.levels;
+    collector.levels = lappend(list_copy(levels), level);
+    const Obstacle obstacle = first_of(outer, level_obstacle(level, level == collector.mergeable));
+    if (level->setOperations != nullptr) {
+        for (int i = 1; i <= list_length(level->rtable); i++)
+            if (entry_at(level, i)->rtekind == RTE_SUBQUERY) collect_entry(collector, level, i, obstacle);
+    } else {
+        collect_item(collector, level, reinterpret_cast<Node *>(level->jointree), obstacle);
+    }
+    collector.levels = levels;
+}
+
+// The SELECT of INSERT .. SELECT .. ON CONFLICT DO UPDATE: its aggregates are merged by the user's own rule.
+Query *mergeable_level(Query *query) {
+    if (query->commandType != CMD_INSERT || query->onConflict == nullptr ||
+        query->onConflict->action != ONCONFLICT_UPDATE || list_length(query->jointree->fromlist) != 1)
+        return nullptr;
+    const Node *item = static_cast<Node *>(linitial(query->jointree->fromlist));
+    if (!IsA(item, RangeTblRef)) return nullptr;
+    const RangeTblEntry *rte = entry_at(query, reinterpret_cast<const RangeTblRef *>(item)->rtindex);
+    return rte->rtekind == RTE_SUBQUERY ? rte->subquery : nullptr;
+}
+
+double relation_pages(const RangeTblEntry *rte) {
+    double pages = 0;
+    ListCell *cell;
+    foreach (cell, relation_and_children(rte->relid, rte->inh)) {
+        Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
+        if (relation == nullptr) continue;
+        if (RELKIND_HAS_STORAGE(relation->rd_rel->relkind)) {
+            pages += RelationGetNumberOfBlocks(relation);
+        } else if (relation->rd_rel->relpages > 0) {
+            pages += relation->rd_rel->relpages;
+        }
+        relation_close(relation, AccessShareLock);
+    }
+    return pages;
+}
+
+[[noreturn]] void refuse_obstacle(const Candidate &candidate) {
+    const char *name = relation_name(entry_of(candidate)->relid);
+    const char *alias = entry_of(candidate)->eref->aliasname;
+    switch (candidate.obstacle) {
+        case Obstacle::set_operation:
+            refuse(
+                psprintf("UNION, INTERSECT or EXCEPT stands over the driving relation %s.", name),
+                "Submit each branch of a UNION ALL as a job of its own; the other set operations need all rows at once.");
+        case Obstacle::limit:
+            refuse(
+                psprintf("LIMIT or OFFSET stands over the driving relation %s, and would be applied to each chunk.", name),
+                "Remove it, or say which rows are meant by a condition on the key in WHERE.");
+        case Obstacle::distinct:
+            refuse(psprintf("DISTINCT stands over the driving relation %s, and would be applied to each chunk.", name),
+                   "Insert into a table with a unique key with ON CONFLICT DO NOTHING instead of DISTINCT.");
+        case Obstacle::window:
+            refuse(psprintf("A window function stands over the driving relation %s, and would see one chunk's rows only.",
+                            name),
+                   "Compute the window function into a table first, then drive the job from that table.");
+        case Obstacle::having:
+            refuse(psprintf("HAVING stands over the driving relation %s, and would judge one chunk's rows only.", name),
+                   "Insert the groups with ON CONFLICT DO UPDATE, then remove with a second statement those that HAVING "
+                   "excludes.");
+        case Obstacle::aggregate:
+            refuse(
+                psprintf(
+                    "An aggregate or GROUP BY stands over the driving relation %s, and would see one chunk's rows only.",
+                    name),
+                "Use INSERT .. SELECT .. GROUP BY .. ON CONFLICT DO UPDATE with a SET that merges partial results, such as "
+                "SET total = t.total + excluded.total.");
+        case Obstacle::outer_join:
+            refuse(
+                psprintf(
+                    "The driving relation %s is on the nullable side of an outer join: a chunk without a match would add "
+                    "rows of NULLs.",
+                    name),
+                "Drive by the table on the other side of the join: name its alias in the argument \"source\".");
+        case Obstacle::shared_cte:
+            refuse(psprintf("The driving relation %s is read in a WITH query that is referred to more than once.", name),
+                   "Write the WITH query as a subquery where the driving rows come from.");
+        case Obstacle::recursive_cte:
+            refuse(psprintf("The driving relation %s is read in a recursive WITH query.", name),
+                   "Fill a table with the result of the recursion first, then drive the job from that table.");
+        case Obstacle::none:
+            break;
+    }
+    elog(ERROR, "no obstacle at the driving relation \"%s\"", alias);
+    pg_unreachable();
+}
+
+char *list_aliases(List *found) {
+    StringInfoData names;
+    initStringInfo(&names);
+    ListCell *cell;
+    foreach (cell, found)
+        appendStringInfo(&names, "%s\"%s\"", names.len == 0 ? "" : ", ",
+                         entry_of(*static_cast<Candidate *>(lfirst(cell)))->eref->aliasname);
+    return names.data;
+}
+
+const Candidate *choose_named(List *found, const char *alias) {
+    const Candidate *chosen = nullptr;
+    ListCell *cell;
+    foreach (cell, found) {
+        const Candidate *candidate = static_cast<Candidate *>(lfirst(cell));
+        if (std::strcmp(entry_of(*candidate)->eref->aliasname, alias) != 0) continue;
+        if (chosen != nullptr)
+            ereport(ERROR,
+                    (errcode(ERRCODE_DUPLICATE_ALIAS), errmsg("source \"%s\" names more than one table reference", alias),
+                     errdetail("The statement can be driven by these table references: %s.", list_aliases(found)),
+                     errhint("Give the table reference that is meant an alias of its own.")));
+        chosen = candidate;
+    }
+    if (chosen == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                        errmsg("source \"%s\" is not a table reference that can drive the statement", alias),
+                        errdetail("The statement can be driven by these table references: %s.", list_aliases(found)),
+                        errhint("Name one of them, by its alias, in the argument \"source\", or leave the argument out.")));
+    if (chosen->obstacle != Obstacle::none) refuse_obstacle(*chosen);
+    return chosen;
+}
+
+[[noreturn]] void refuse_no_table(Query *query) {
+    bool view = false;
+    for_each_query(query, [&view](Query *level) {
+        ListCell *cell;
+        foreach (cell, level->rtable) {
+            const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+            if (rte->relkind == RELKIND_VIEW || rte->relkind == RELKIND_MATVIEW) view = true;
+        }
+    });
+    if (view)
+        refuse("It reads views only, and a view has no key to walk by.",
+               "Write the view's query over its tables in the statement's FROM, so that one of the tables can drive "
+               "the job.");
+    refuse("It has no table in FROM to drive it.", "Name the table whose rows the job should walk in FROM.");
+}
+
+}  // namespace
+
+Query *cte_query(List *levels, const RangeTblEntry *rte, List **above) {
+    int depth;
+    const CommonTableExpr *cte = find_cte(levels, rte, &depth);
+    if (cte == nullptr || cte->cterecursive || list_member_ptr(levels, cte->ctequery)) return nullptr;
+    *above = list_truncate(list_copy(levels), depth + 1);
+    return reinterpret_cast<Query *>(cte->ctequery);
+}
+
+bool is_simple_level(const Query *level) { return level_obstacle(level, false) == Obstacle::none; }
+
+List *candidates(Query *query) {
+    Collector collector = {NIL, NIL, mergeable_level(query)};
+    if (query->commandType == CMD_UPDATE || query->commandType == CMD_DELETE) {
+        collect_entry(collector, query, query->resultRelation, Obstacle::none);
+    } else {
+        collect_level(collector, query, Obstacle::none);
+    }
+    return collector.found;
+}
+
+const Candidate *choose_driver(Query *query, List *found, const char *source_alias) {
+    if (found == NIL) refuse_no_table(query);
+    if (source_alias != nullptr) return choose_named(found, source_alias);
+    const Candidate *largest = nullptr;
+    const Candidate *largest_blocked = nullptr;
+    double pages = -1;
+    double blocked_pages = -1;
+    ListCell *cell;
+    foreach (cell, found) {
+        const Candidate *candidate = static_cast<Candidate *>(lfirst(cell));
+        const double size = list_length(found) == 1 ? 0 : relation_pages(entry_of(*candidate));
+        if (candidate->obstacle == Obstacle::none && size > pages) {
+            largest = candidate;
+            pages = size;
+        } else if (candidate->obstacle != Obstacle::none && size > blocked_pages) {
+            largest_blocked = candidate;
+            blocked_pages = size;
+        }
+    }
+    if (largest == nullptr) refuse_obstacle(*largest_blocked);
+    return largest;
+}
+
+Driver find_driver(Query *query, Oid source, const char *source_alias) {
+    Driver driver = {nullptr, 0};
+    int count = 0;
+    ListCell *cell;
+    foreach (cell, candidates(query)) {
+        const Candidate *candidate = static_cast<Candidate *>(lfirst(cell));
+        const RangeTblEntry *rte = entry_of(*candidate);
+        if (rte->relid != source || std::strcmp(rte->eref->aliasname, source_alias) != 0) continue;
+        driver = Driver{candidate->level, candidate->rtindex};
+        count++;
+    }
+    if (count != 1)
+        elog(ERROR, "driving relation %u \"%s\" was found %d times in the statement", source, source_alias, count);
+    return driver;
+}
+
+void add_range(Query *query, const Driver &driver, Node *qual) {
+    FromExpr *place = driver.level->jointree;
+    if (query->commandType == CMD_MERGE && driver.level == query) {
+        // The quals of a MERGE's own jointree are its ON (until 17).  transform_MERGE_to_join() takes the first member of
+        // fromlist, whatever it is, as the source's side of the join: a FromExpr filters the source before it.
+        ListCell *first = list_head(place->fromlist);
+        if (!IsA(lfirst(first), FromExpr)) lfirst(first) = makeFromExpr(list_make1(lfirst(first)), nullptr);
+        place = static_cast<FromExpr *>(lfirst(first));
+    }
+    place->quals = make_and_qual(place->quals, qual);
+}
+
+}  // namespace stride::job

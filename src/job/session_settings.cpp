@@ -1,0 +1,63 @@
+// Session settings of the submitter.
+// Regime: pg.  Runs no user code but the check hooks of settings.
+#include "job/session_settings.hpp"
+
+namespace stride::job {
+namespace {
+
+constexpr const char *always_captured[] = {"search_path",        "TimeZone",    "DateStyle",    "IntervalStyle",
+                                           "extra_float_digits", "lc_monetary", "bytea_output", "xmloption",
+                                           "row_security"};
+
+void push(JsonbParseState **state, JsonbIteratorToken token, const char *text) {
+    JsonbValue value;
+    value.type = jbvString;
+    value.val.string.val = const_cast<char *>(text);
+    value.val.string.len = static_cast<int>(strlen(text));
+    (void)pushJsonbValue(state, token, &value);
+}
+
+void capture(JsonbParseState **state, const char *name) {
+    const char *value = GetConfigOption(name, true, false);
+    if (value == nullptr) return;
+    push(state, WJB_KEY, name);
+    push(state, WJB_VALUE, pstrdup(value));
+}
+
+bool is_session_custom(const config_generic *setting) {
+    return strchr(setting->name, '.') != nullptr && setting->source == PGC_S_SESSION;
+}
+
+}  // namespace
+
+Jsonb *capture_session() {
+    JsonbParseState *state = nullptr;
+    (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    for (const char *name : always_captured) capture(&state, name);
+#if PG_VERSION_NUM >= 160000
+    int count;
+    config_generic **settings = get_guc_variables(&count);
+#else
+    const int count = GetNumConfigOptions();
+    config_generic **settings = get_guc_variables();
+#endif
+    for (int i = 0; i < count; i++)
+        if (is_session_custom(settings[i])) capture(&state, settings[i]->name);
+    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+}
+
+void replay_session(Jsonb *captured) {
+    JsonbIterator *iterator = JsonbIteratorInit(&captured->root);
+    JsonbValue key;
+    JsonbValue value;
+    JsonbIteratorToken token;
+    while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE) {
+        if (token != WJB_KEY) continue;
+        (void)JsonbIteratorNext(&iterator, &value, true);
+        const char *name = pnstrdup(key.val.string.val, static_cast<Size>(key.val.string.len));
+        const char *text = pnstrdup(value.val.string.val, static_cast<Size>(value.val.string.len));
+        SetConfigOption(name, text, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION);
+    }
+}
+
+}  // namespace stride::job

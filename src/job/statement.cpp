@@ -1,0 +1,293 @@
+// From SQL text to a statement that can be run in chunks: parse, analyse, judge, freeze, deparse, and make sure that what
+// comes back is found again.
+// Regime: pg.  Locks: those of parse analysis, kept to the end of the transaction.  May not execute anything of the user's.
+#include "job/statement.hpp"
+
+#include <cstring>
+
+#include "job/analysis.hpp"
+#include "pg/session.hpp"
+
+namespace stride::job {
+namespace {
+
+// MERGE came back from pg_get_querydef() as "unrecognized query command type" before this minor release.
+constexpr int first_version_deparsing_merge = 150004;
+
+StatementKind kind_of(const Query *query) {
+    switch (query->commandType) {
+        case CMD_INSERT:
+            return StatementKind::insert;
+        case CMD_UPDATE:
+            return StatementKind::update;
+        case CMD_DELETE:
+            return StatementKind::delete_;
+        case CMD_MERGE:
+            return StatementKind::merge;
+        default:
+            return StatementKind::select;
+    }
+}
+
+// Parses and deparses independently of the session: names, and the texts of constants.
+int pin() {
+    const int level = pg::pin_output_settings();
+    const char *settings[][2] = {{"standard_conforming_strings", "on"}, {"transform_null_equals", "off"}};
+    for (const auto &setting : settings)
+        (void)set_config_option(setting[0], setting[1], PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    return level;
+}
+
+RawStmt *parse_one(const char *sql) {
+    if (sql == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("statement must not be null"),
+                        errhint("Give an INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT function(..) FROM table.")));
+    List *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
+    if (statements == NIL)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("statement is empty"),
+                        errhint("Give an INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT function(..) FROM table.")));
+    if (list_length(statements) > 1)
+        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
+                        errmsg("a job runs one statement, but %d were given", list_length(statements)),
+                        errhint("Submit each statement as a job of its own; depends_on puts them in order.")));
+    return linitial_node(RawStmt, statements);
+}
+
+Node *refuse_parameter(ParseState *pstate, ParamRef *parameter) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_PARAMETER), errmsg("there is no parameter $%d", parameter->number),
+                    errhint("Write the value into the statement, for example by format('... %%L', value)."),
+                    parser_errposition(pstate, parameter->location)));
+    pg_unreachable();
+}
+
+// An error's position is one in the user's statement, not in the query that called us.
+void move_error_position(void *sql) {
+    const int position = geterrposition();
+    if (position <= 0) return;
+    errposition(0);
+    internalerrposition(position);
+    internalerrquery(static_cast<const char *>(sql));
+}
+
+void set_up_parser(ParseState *pstate, void *) { pstate->p_paramref_hook = refuse_parameter; }
+
+Query *parse_and_analyse(const char *sql) {
+    ErrorContextCallback callback = {error_context_stack, move_error_position, const_cast<char *>(sql)};
+    error_context_stack = &callback;
+    RawStmt *raw = parse_one(sql);
+    refuse_command(raw);
+    Query *query = parse_analyze_withcb(raw, sql, set_up_parser, nullptr, nullptr);
+    error_context_stack = callback.previous;
+    return query;
+}
+
+void refuse_old_merge(const Query *query) {
+    if (query->commandType != CMD_MERGE) return;
+    const char *version = GetConfigOption("server_version_num", true, false);
+    if (version != nullptr && pg_strtoint32(version) < first_version_deparsing_merge)
+        refuse("This minor release of PostgreSQL cannot turn an analysed MERGE back into SQL.",
+               "Update PostgreSQL to its latest minor release.");
+}
+
+// Every relation named at any level; the second entry of INSERT's target for EXCLUDED adds nothing.
+List *named_relations(Query *query) {
+    List *relations = NIL;
+    for_each_query(query, [&relations](Query *level) {
+        ListCell *cell;
+        foreach (cell, level->rtable) {
+            const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+            if (rte->rtekind == RTE_RELATION) relations = lappend_oid(relations, rte->relid);
+        }
+    });
+    list_sort(relations, list_oid_cmp);
+    list_deduplicate_oid(relations);
+    return relations;
+}
+
+// The assigned columns, and those generated from them: what an UPDATE may change in a row, triggers apart.
+Bitmapset *updated_columns(Query *query) {
+    if (query->resultRelation == 0) return nullptr;
+    Bitmapset *updated = bms_copy(assigned_columns(query));
+    if (bms_is_empty(updated)) return updated;
+    Relation target = relation_open(entry_at(query, query->resultRelation)->relid, AccessShareLock);
+    Bitmapset *generated = nullptr;
+    for (int i = 0; i < RelationGetNumberOfAttributes(target); i++) {
+        const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(target), i);
+        if (attribute->attisdropped || attribute->attgenerated == '\0') continue;
+        Bitmapset *inputs = nullptr;
+        pull_varattnos(build_column_default(target, attribute->attnum), 1, &inputs);
+        if (bms_overlap(inputs, updated))
+            generated = bms_add_member(generated, attribute->attnum - FirstLowInvalidHeapAttributeNumber);
+    }
+    relation_close(target, AccessShareLock);
+    return bms_join(updated, generated);
+}
+
+void judge_shape(Query *query) {
+    refuse_old_merge(query);
+    refuse_returning(query);
+    refuse_modifying_ctes(query);
+    refuse_skip_locked(query);
+    refuse_current_of(query);
+    refuse_values(query);
+}
+
+void judge_target(const Statement &statement, bool at_least_once) {
+    if (!OidIsValid(statement.target)) return;
+    refuse_target_kind(statement.target);
+    refuse_system_relation(statement.target, "target");
+    refuse_rules(statement.target);
+    refuse_perishable_target(statement.target, at_least_once);
+    refuse_partition_key_update(statement.target, statement.updated);
+}
+
+void judge_driver(Query *query, Statement &statement, const Candidate &driver, bool per_chunk) {
+    statement.source = entry_of(driver)->relid;
+    refuse_system_relation(statement.source, "driving relation");
+    refuse_driver_kind(entry_of(driver));
+    refuse_self_reference(query, statement, per_chunk);
+    if (statement.kind == StatementKind::merge) check_merge(query);
+    if (statement.kind == StatementKind::select) refuse_idle_select(query);
+}
+
+int position_of(List *found, const Candidate *candidate) {
+    for (int i = 0; i < list_length(found); i++)
+        if (list_nth(found, i) == candidate) return i;
+    return -1;
+}
+
+// Finds the driver again in what workers will run: the same place among the same candidates, under the alias that the
+// deparser gave it.
+void round_trip(Statement &statement, List *before, int position) {
+    List *after = candidates(analyse_stored(statement.sql));
+    const Candidate *driver = position < list_length(after) ? static_cast<Candidate *>(list_nth(after, position)) : nullptr;
+    if (driver == nullptr || list_length(before) != list_length(after) || entry_of(*driver)->relid != statement.source)
+        elog(ERROR, "driving relation %u was not found again in the deparsed statement: %s", statement.source,
+             statement.sql);
+    statement.source_alias = pstrdup(entry_of(*driver)->eref->aliasname);
+    ListCell *cell;
+    foreach (cell, after) {
+        const Candidate *other = static_cast<Candidate *>(lfirst(cell));
+        if (other == driver || entry_of(*other)->relid != statement.source ||
+            std::strcmp(entry_of(*other)->eref->aliasname, statement.source_alias) != 0)
+            continue;
+        ereport(ERROR, (errcode(ERRCODE_DUPLICATE_ALIAS),
+                        errmsg("the driving relation cannot be told apart from another reference to it"),
+                        errdetail("The relation %s is read twice under the alias \"%s\".", relation_name(statement.source),
+                                  statement.source_alias),
+                        errhint("Give each reference to it an alias of its own.")));
+    }
+}
+
+// The condition that add_range() put around the source of a MERGE, taken out again; nullptr if there is none.
+Node *take_merge_range(Query *query) {
+    ListCell *first = query->commandType == CMD_MERGE ? list_head(query->jointree->fromlist) : nullptr;
+    if (first == nullptr || !IsA(lfirst(first), FromExpr)) return nullptr;
+    FromExpr *around = static_cast<FromExpr *>(lfirst(first));
+    lfirst(first) = linitial(around->fromlist);
+    return around->quals;
+}
+
+// That condition as text: it reads one table reference only.
+char *deparse_merge_range(Query *query, Node *range) {
+    Bitmapset *members = pull_varnos(nullptr, range);
+    const int rtindex = bms_singleton_member(members);
+    const RangeTblEntry *rte = entry_at(query, rtindex);
+    ChangeVarNodes(range, rtindex, 1, 0);
+    return deparse_expression(range, deparse_context_for(rte->eref->aliasname, rte->relid), true, false);
+}
+
+}  // namespace
+
+const char *kind_name(StatementKind kind) {
+    switch (kind) {
+        case StatementKind::insert:
+            return "insert";
+        case StatementKind::update:
+            return "update";
+        case StatementKind::delete_:
+            return "delete";
+        case StatementKind::merge:
+            return "merge";
+        case StatementKind::select:
+            return "select";
+    }
+    pg_unreachable();
+}
+
+RangeTblEntry *entry_at(Query *query, int rtindex) { return list_nth_node(RangeTblEntry, query->rtable, rtindex - 1); }
+
+char *relation_name(Oid relation) {
+    const char *name = get_rel_name(relation);
+    if (name == nullptr) return psprintf("%u", relation);
+    return quote_qualified_identifier(get_namespace_name_or_temp(get_rel_namespace(relation)), name);
+}
+
+Bitmapset *assigned_columns(Query *query) {
+    RangeTblEntry *target = entry_at(query, query->resultRelation);
+#if PG_VERSION_NUM >= 160000
+    return getRTEPermissionInfo(query->rteperminfos, target)->updatedCols;
+#else
+    return target->updatedCols;
+#endif
+}
+
+List *relation_and_children(Oid relation, bool inherited) {
+    if (!inherited || !has_subclass(relation)) return list_make1_oid(relation);
+    return find_all_inheritors(relation, NoLock, nullptr);
+}
+
+Query *view_query(Oid view) {
+    Relation relation = relation_open(view, AccessShareLock);
+    Query *query = static_cast<Query *>(copyObjectImpl(get_view_query(relation)));
+    relation_close(relation, NoLock);
+    return query;
+}
+
+Statement *analyse(const char *sql, const AnalysisOptions &options) {
+    Query *query = parse_and_analyse(sql);
+    Statement *statement = static_cast<Statement *>(palloc0(sizeof(Statement)));
+    statement->kind = kind_of(query);
+    statement->relations = named_relations(query);
+    if (query->resultRelation != 0) statement->target = entry_at(query, query->resultRelation)->relid;
+    if (OidIsValid(statement->target)) refuse_target_kind(statement->target);
+    check_privileges(query);
+    statement->updated = updated_columns(query);
+    judge_shape(query);
+    refuse_private_relations(statement->relations);
+    refuse_temporary_functions(query);
+    judge_target(*statement, options.at_least_once);
+
+    List *found = candidates(query);
+    const Candidate *driver = choose_driver(query, found, options.source_alias);
+    judge_driver(query, *statement, *driver, options.self_reference_per_chunk);
+    statement->warnings = collect_warnings(query, *statement);
+
+    const int position = position_of(found, driver);
+    statement->sql = deparse(options.freeze_time ? freeze_time(query) : query);
+    round_trip(*statement, found, position);
+    return statement;
+}
+
+Query *analyse_stored(const char *sql) {
+    const int level = pin();
+    List *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
+    if (list_length(statements) != 1) elog(ERROR, "stored statement is not one statement: %s", sql);
+    Query *query = parse_analyze_withcb(linitial_node(RawStmt, statements), sql, set_up_parser, nullptr, nullptr);
+    pg::unpin(level);
+    return query;
+}
+
+char *deparse(Query *query) {
+    const int level = pin();
+    Query *copy = static_cast<Query *>(copyObjectImpl(query));  // copyObject() is C only
+    Node *range = take_merge_range(copy);
+    char *sql = pg_get_querydef(copy, false);
+    if (range != nullptr)
+        sql = psprintf("%s /* of the source, before it is joined, only rows with: %s */", sql,
+                       deparse_merge_range(copy, range));
+    pg::unpin(level);
+    return sql;
+}
+
+}  // namespace stride::job

@@ -1,0 +1,67 @@
+// From the SQL text that a user hands in to a statement that can be run in chunks.
+// Regime: pg.  Locks: parse analysis takes AccessShareLock (RowExclusiveLock on a target) and keeps it to the end of
+// the transaction.  May not execute anything of the user's.
+#pragma once
+
+#include "pg/pg.hpp"
+
+namespace stride::job {
+
+enum class StatementKind : unsigned char { insert, update, delete_, merge, select };
+
+// "insert", "update", "delete", "merge", "select".
+const char *kind_name(StatementKind kind);
+
+// What the submitter accepts knowingly (settings of the same names).
+struct AnalysisOptions {
+    const char *source_alias;       // argument `source` of submit, nullptr = choose
+    bool freeze_time;               // now() and its kin become constants
+    bool self_reference_per_chunk;  // {"self_reference": "per_chunk"}
+    bool at_least_once;             // {"delivery": "at_least_once"}
+};
+
+struct Statement {
+    StatementKind kind;
+    Oid source;                // the driving relation, an ordinary table without inheritance children (or named with ONLY)
+    const char *source_alias;  // name by which find_driver() finds it again in `sql`
+    Oid target;                // the written relation; InvalidOid for SELECT
+    // Columns of the target that UPDATE, ON CONFLICT or MERGE assigns, with the generated columns that follow them; offset
+    // by FirstLowInvalidHeapAttributeNumber.
+    Bitmapset *updated;
+    List *relations;           // List of Oid, ascending, without duplicates: every relation named (views, not their bases)
+    const char *sql;           // deparsed by pg_get_querydef: every name qualified, time frozen.  This is what workers run.
+    List *warnings;            // List of char *: what chunking may change but is not refused (volatile functions, triggers ...)
+};
+
+// Parses, analyses and judges one statement as the current user.  Raises 22004 / 22023 for NULL or empty text, 42601 for
+// several statements or unparsable SQL, 42P02 for $1, 42712 and 42P01 for a `source` that names two table references or
+// none, 0A000 for utility commands and for each refusal of the design (LIMIT, DISTINCT, windows, aggregates ...), 42809 for
+// a view as target, 42P01 and 42501 as PostgreSQL itself does.  Privileges are those that the executor would check, checked
+// here already.
+Statement *analyse(const char *sql, const AnalysisOptions &options);
+
+// Where the driving relation stands in an analysed (not rewritten) tree: the query level that holds it and its
+// range table index there; for a MERGE, the level is the top one and the range goes into a FromExpr around the source.
+struct Driver {
+    Query *level;
+    int rtindex;
+};
+
+// Finds `source` by oid and alias; raises XX000 if it is not there exactly once.
+Driver find_driver(Query *query, Oid source, const char *source_alias);
+
+// Adds `qual` to the driver's level: to the jointree of that level, or, for a MERGE, around its source.
+void add_range(Query *query, const Driver &driver, Node *qual);
+
+// Parse analysis of Statement::sql (which names everything), under search_path = pg_catalog, pg_temp.  Not rewritten.
+Query *analyse_stored(const char *sql);
+
+// Raises 0A000 if the statement updates a column of the walk key of its own source.  `key_columns` is offset by
+// FirstLowInvalidHeapAttributeNumber.
+void refuse_key_update(const Statement &statement, const Bitmapset *key_columns);
+
+// The tree as SQL with every name qualified.  For a MERGE after add_range() the range, which has no syntax there, follows
+// in a comment; all else can be run as it is printed.
+char *deparse(Query *query);
+
+}  // namespace stride::job

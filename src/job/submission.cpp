@@ -1,0 +1,171 @@
+// The making of a job.
+// Regime: pg.
+#include "job/submission.hpp"
+
+#include "catalog/settings.hpp"
+#include "job/session_settings.hpp"
+#include "job/statement.hpp"
+#include "pg/session.hpp"
+#include "walk/shape.hpp"
+
+namespace stride::job {
+namespace {
+
+void check_choices(const Arguments &arguments) {
+    if (arguments.walk == nullptr || (strcmp(arguments.walk, "auto") != 0 && strcmp(arguments.walk, "key") != 0))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("invalid value for walk: \"%s\"", arguments.walk == nullptr ? "NULL" : arguments.walk),
+                        errhint("Use \"auto\" or \"key\".")));
+    if (arguments.on_error == nullptr || strcmp(arguments.on_error, "fail") != 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("invalid value for on_error: \"%s\"", arguments.on_error == nullptr ? "NULL" : arguments.on_error),
+                        errdetail("A job of this version stops at the first row that it cannot process."),
+                        errhint("Use on_error => 'fail'.")));
+    if (arguments.has_reject_limit)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("reject_limit and reject_percent need a job that skips rows"),
+                        errhint("Leave them out.")));
+    if (arguments.has_workers) catalog::check_workers(arguments.workers);
+    catalog::check_chunk_rows(arguments.chunk_rows);
+    if (arguments.name != nullptr && arguments.name[0] == '\0')
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a job's name must not be empty"),
+                        errhint("Give a name, or NULL for a job without one.")));
+}
+
+void check_dependencies(ArrayType *depends_on) {
+    if (depends_on == nullptr) return;
+    Datum *elements;
+    bool *nulls;
+    int count;
+    deconstruct_array(depends_on, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, &nulls, &count);
+    for (int i = 0; i < count; i++) {
+        if (nulls[i])
+            ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("depends_on must not contain NULL"),
+                            errhint("Give the ids of the jobs that must succeed first.")));
+        (void)catalog::require_own_job(DatumGetInt64(elements[i]));
+    }
+}
+
+// What 15 and 16 would refuse when the worker connects is refused here, where somebody reads it.
+void check_owner() {
+    if (superuser() && !catalog::enable_superuser_jobs)
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("superusers may not submit jobs"),
+                        errdetail("stride.enable_superuser_jobs is off."),
+                        errhint("SET ROLE to the role that the job is to run as.")));
+    HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for role %u", GetUserId());
+    const bool may_login = reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolcanlogin;
+    ReleaseSysCache(tuple);
+    if (!may_login)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                        errmsg("role \"%s\" is not permitted to log in", GetUserNameFromId(GetUserId(), false)),
+                        errdetail("A job's workers connect as the role that submits it."),
+                        errhint("Submit as a role with LOGIN, or ALTER ROLE .. LOGIN.")));
+}
+
+// The look ahead reads the key's columns, which an UPDATE or DELETE without a condition would not need.
+void require_key_select(const walk::Key &key) {
+    if (pg_class_aclcheck(key.relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK) return;
+    for (int i = 0; i < key.ncolumns; i++)
+        if (pg_attribute_aclcheck(key.relation, key.columns[i].attno, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+            ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                            errmsg("permission denied for column \"%s\" of table \"%s\"",
+                                   get_attname(key.relation, key.columns[i].attno, false), get_rel_name(key.relation)),
+                            errdetail("A job reads the columns of the key that it walks by."),
+                            errhint("GRANT SELECT on these columns to role \"%s\".", GetUserNameFromId(GetUserId(), false))));
+}
+
+char *qualified_name(Oid relation) {
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
+}
+
+void fill_relations(catalog::Job *job, const List *relations) {
+    const int count = list_length(relations);
+    Datum *oids = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(Max(1, count))));
+    Datum *names = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(Max(1, count))));
+    for (int i = 0; i < count; i++) {
+        oids[i] = ObjectIdGetDatum(list_nth_oid(relations, i));
+        names[i] = CStringGetTextDatum(qualified_name(list_nth_oid(relations, i)));
+    }
+    job->relations = construct_array(oids, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+    job->relation_names = construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+void fill_walk(catalog::Job *job, const Statement &statement, ArrayType *wanted_key) {
+    Relation source = table_open(statement.source, AccessShareLock);
+    const walk::Key key = walk::choose_key(source, wanted_key);
+    Bitmapset *columns = nullptr;
+    for (int i = 0; i < key.ncolumns; i++)
+        columns = bms_add_member(columns, key.columns[i].attno - FirstLowInvalidHeapAttributeNumber);
+    refuse_key_update(statement, columns);
+    require_key_select(key);
+    job->walk = pstrdup("key");
+    job->key_index = key.index;
+    job->key_index_name = qualified_name(key.index);
+    job->key_definition = walk::key_definition(key);
+    job->source_shape = walk::key_shape(key);
+    table_close(source, NoLock);
+}
+
+void fill_statement(catalog::Job *job, const Statement &statement) {
+    job->statement_kind = pstrdup(kind_name(statement.kind));
+    job->stored_sql = pstrdup(statement.sql);
+    job->stored_alias = pstrdup(statement.source_alias);
+    job->source = statement.source;
+    job->source_name = qualified_name(statement.source);
+    job->target = statement.target;
+    job->target_name = OidIsValid(statement.target) ? qualified_name(statement.target) : nullptr;
+    fill_relations(job, statement.relations);
+}
+
+}  // namespace
+
+catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
+    PreventCommandIfReadOnly("stride.submit");
+    check_choices(arguments);
+    check_owner();
+    check_dependencies(arguments.depends_on);
+    catalog::Job *job = static_cast<catalog::Job *>(palloc0(sizeof(catalog::Job)));
+    job->settings = catalog::check_settings(arguments.settings, nullptr);
+    const catalog::Settings settings = catalog::resolve_settings(job->settings);
+    const Statement *statement =
+        analyse(arguments.statement, AnalysisOptions{arguments.source_alias, settings.freeze_time,
+                                                     settings.self_reference_per_chunk, settings.delivery_at_least_once});
+    *warnings = statement->warnings;
+    fill_statement(job, *statement);
+    fill_walk(job, *statement, arguments.key);
+    job->name = arguments.name;
+    job->kind = pstrdup("statement");
+    job->owner = GetUserId();
+    job->owner_name = GetUserNameFromId(GetUserId(), false);
+    job->home = catalog::this_home();
+    job->statement = arguments.statement;
+    job->source_alias = arguments.source_alias;
+    job->wanted_key = arguments.key;
+    job->workers = arguments.has_workers ? arguments.workers : catalog::default_workers;
+    job->chunk_rows = arguments.chunk_rows;
+    job->on_error = arguments.on_error;
+    job->depends_on = arguments.depends_on;
+    job->has_start_at = arguments.has_start_at;
+    job->start_at = arguments.start_at;
+    job->priority = arguments.priority;
+    job->session = capture_session();
+    job->sink = pstrdup("statement");
+    job->sink_reason = pstrdup("the executor's own statement for each chunk");
+    return job;
+}
+
+char *chunk_statement_sql(const catalog::Job &job) {
+    const int nest_level = pg::pin_search_path();
+    Query *query = analyse_stored(job.stored_sql);
+    const Driver driver = find_driver(query, job.source, job.stored_alias);
+    Relation source = table_open(job.source, AccessShareLock);
+    const walk::Key key = walk::load_key(source, job.key_index);
+    table_close(source, NoLock);
+    add_range(query, driver, walk::range_qual_with_params(key, driver.rtindex));
+    char *sql = deparse(query);
+    pg::unpin(nest_level);
+    return sql;
+}
+
+}  // namespace stride::job

@@ -1,0 +1,17 @@
+// Whether a job may run now: its start time, its predecessors, its owner's rights, the switch stride.enabled.
+// Regime: pg.
+#pragma once
+
+#include "catalog/job.hpp"
+
+namespace stride::process {
+
+struct Admission {
+    const char *hold;  // not before somebody mends it and resumes the job; nullptr = nothing stands against it
+    const char *wait;  // not yet: what it waits for; nullptr = may go on
+    long wait_ms;      // when to look again
+};
+
+Admission admit(const catalog::Job &job);
+
+}  // namespace stride::process

@@ -1,0 +1,95 @@
+// Restored, cloned and recovered jobs.
+// Regime: pg.  Name look-ups take AccessShareLock for their duration.
+#include "process/rebind.hpp"
+
+#include "walk/shape.hpp"
+
+namespace stride::process {
+namespace {
+
+// The settings that stop recovery before the end of WAL: a server that was started with one of them went back in time.
+constexpr const char *recovery_targets[] = {"recovery_target", "recovery_target_lsn", "recovery_target_name",
+                                            "recovery_target_time", "recovery_target_xid"};
+
+bool recovered_to_a_point() {
+    for (const char *name : recovery_targets) {
+        const char *value = GetConfigOption(name, true, false);
+        if (value != nullptr && value[0] != '\0') return true;
+    }
+    return false;
+}
+
+bool same_database(const catalog::Home &a, const catalog::Home &b) {
+    return a.system_identifier == b.system_identifier && a.database == b.database && a.extension == b.extension;
+}
+
+Oid relation_by_name(const char *qualified) {
+    RangeVar *name = makeRangeVarFromNameList(stringToQualifiedNameList(qualified
+#if PG_VERSION_NUM >= 160000
+                                                                        ,
+                                                                        nullptr
+#endif
+                                                                        ));
+    return RangeVarGetRelid(name, AccessShareLock, true);
+}
+
+// The relations by their stored names, ascending; nullptr and *missing when one is not there.
+ArrayType *relations_by_name(ArrayType *names, const char **missing) {
+    Datum *elements;
+    int count;
+    deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &count);
+    List *found = NIL;
+    for (int i = 0; i < count; i++) {
+        const char *name = TextDatumGetCString(elements[i]);
+        const Oid relation = relation_by_name(name);
+        if (!OidIsValid(relation)) {
+            *missing = name;
+            return nullptr;
+        }
+        found = list_append_unique_oid(found, relation);
+    }
+    list_sort(found, list_oid_cmp);
+    Datum *sorted = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(Max(1, count))));
+    for (int i = 0; i < list_length(found); i++) sorted[i] = ObjectIdGetDatum(list_nth_oid(found, i));
+    return construct_array(sorted, list_length(found), OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+}
+
+const char *rebind_by_name(catalog::Job *job) {
+    const char *missing = nullptr;
+    job->relations = relations_by_name(job->relation_names, &missing);
+    if (job->relations == nullptr) return psprintf("table %s is not here", missing);
+    job->source = relation_by_name(job->source_name);
+    job->target = job->target_name == nullptr ? InvalidOid : relation_by_name(job->target_name);
+    job->key_index = relation_by_name(job->key_index_name);
+    if (!OidIsValid(job->key_index)) return psprintf("index %s is not here", job->key_index_name);
+    Relation source = table_open(job->source, AccessShareLock);
+    const walk::Key key = walk::load_key(source, job->key_index);
+    const char *shape = walk::key_shape(key);
+    table_close(source, AccessShareLock);
+    if (strcmp(shape, job->source_shape) != 0)
+        return psprintf("the walk key was (%s) and is here (%s)", job->source_shape, shape);
+    catalog::rebind(*job);
+    return nullptr;
+}
+
+}  // namespace
+
+const char *moved_reason(catalog::Job *job) {
+    const catalog::Home here = catalog::this_home();
+    if (!same_database(job->home, here)) return "restored: this job comes from another database or server";
+    if (job->home.timeline == here.timeline) return nullptr;
+    if (recovered_to_a_point()) return "restored: the server was recovered to a point in time";
+    catalog::move_home(job->job_id, here);
+    return nullptr;
+}
+
+const char *rebind_if_moved(catalog::Job *job) {
+    const char *owner = GetUserNameFromId(job->owner, true);
+    if (owner == nullptr) return psprintf("the owner, role \"%s\", does not exist", job->owner_name);
+    const bool renamed = strcmp(owner, job->owner_name) != 0;
+    job->owner_name = pstrdup(owner);
+    if (same_database(job->home, catalog::this_home()) && !renamed) return nullptr;
+    return rebind_by_name(job);
+}
+
+}  // namespace stride::process

@@ -1,0 +1,33 @@
+// A job's change of state.
+// Regime: pg.
+#include "process/transition.hpp"
+
+namespace stride::process {
+
+using core::JobState;
+
+void move_job(catalog::Job *job, JobState to, const catalog::Actor &by, const char *event, const char *reason) {
+    const JobState from = job->state;
+    if (!core::may(from, to))
+        elog(ERROR, "job %lld cannot go from %s to %s", static_cast<long long>(job->job_id), core::name(from), core::name(to));
+    if (core::terminal(to)) {
+        if (to == JobState::failed) catalog::copy_failure_to_job(job->job_id);
+        catalog::mark_finished(job->job_id, to);
+    } else if (to == JobState::queued) {
+        catalog::mark_requeued(job->job_id, catalog::this_home());
+        catalog::forget_failures(job->job_id);
+    } else if (to == JobState::running) {
+        catalog::mark_started(job->job_id);
+    } else {
+        catalog::set_state(job->job_id, to, reason);
+    }
+    catalog::append_event(job->job_id, by, event, core::name(from), core::name(to), reason);
+    job->state = to;
+}
+
+void hold_job(catalog::Job *job, const char *reason) {
+    const JobState to = job->state == JobState::queued ? JobState::paused : JobState::pausing;
+    move_job(job, to, catalog::Actor{nullptr, nullptr}, "hold", reason);
+}
+
+}  // namespace stride::process

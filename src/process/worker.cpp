@@ -1,0 +1,234 @@
+// The worker's life: attach, connect, load the job, plan it if nobody has, claim splits and run their chunks.
+// Regime: pg.  Locks: none between chunks.  It never writes the job's row; what ends it is written to split and failure.
+#include "process/worker.hpp"
+
+#include "bridge/attempt.hpp"
+#include "catalog/settings.hpp"
+#include "core/chunk_sizer.hpp"
+#include "job/chunk_statement.hpp"
+#include "job/plan_job.hpp"
+#include "job/session_settings.hpp"
+#include "pg/test_point.hpp"
+#include "pg/transaction.hpp"
+#include "process/background.hpp"
+#include "process/worker_errors.hpp"
+#include "shared/worker_slots.hpp"
+
+namespace stride::process {
+namespace {
+
+using shared::Phase;
+using shared::Stop;
+
+constexpr long hold_ms = 1000;        // a look at stride.enabled
+constexpr double longest_nap_ms = 500;
+
+void leave_slot(int, Datum slot) {
+    shared::detach_slot(reinterpret_cast<shared::WorkerSlot *>(DatumGetPointer(slot)));
+}
+
+bool asked_to_stop(const Worker &worker) { return shared::wanted_stop(worker.slot) != Stop::none; }
+
+// Loads the job and the settings it runs under; false when it is gone or not this worker's to run.
+bool load_job(Worker *worker) {
+    MemoryContextReset(worker->job_memory);
+    MemoryContext previous = MemoryContextSwitchTo(worker->job_memory);
+    worker->job = catalog::find_job(worker->order.job_id);
+    if (worker->job != nullptr) worker->settings = catalog::resolve_settings(worker->job->settings);
+    MemoryContextSwitchTo(previous);
+    return worker->job != nullptr && worker->job->owner == worker->order.owner;
+}
+
+void apply_settings(const Worker &worker) {
+    SetConfigOption("lock_timeout", psprintf("%dms", worker.settings.lock_timeout), PGC_USERSET, PGC_S_SESSION);
+}
+
+bool begin(Worker *worker) {
+    pg::begin_transaction();
+    const bool mine = load_job(worker);
+    if (mine) {
+        job::replay_session(worker->job->session);
+        // Chunks are parallel among themselves; a parallel plan in each would take the cores twice.
+        SetConfigOption("max_parallel_workers_per_gather", "0", PGC_USERSET, PGC_S_SESSION);
+        worker->settings = catalog::resolve_settings(worker->job->settings);
+        apply_settings(*worker);
+        worker->sizer = core::ChunkSizer(worker->job->chunk_rows, worker->settings.chunk_time);
+    }
+    pg::commit_transaction();
+    return mine;
+}
+
+// stride.alter reaches a worker between two chunks.
+void reload_if_altered(Worker *worker) {
+    if (!shared::take_altered(worker->slot)) return;
+    const int32 rows_before = worker->job->chunk_rows;
+    const int time_before = worker->settings.chunk_time;
+    pg::begin_transaction();
+    const bool mine = load_job(worker);
+    if (mine) apply_settings(*worker);
+    pg::commit_transaction();
+    if (!mine) proc_exit(0);
+    if (worker->job->chunk_rows != rows_before || worker->settings.chunk_time != time_before)
+        worker->sizer = core::ChunkSizer(worker->job->chunk_rows, worker->settings.chunk_time);
+}
+
+// Waits at the chunk boundary while stride.enabled is off.
+void hold_while_disabled(Worker *worker) {
+    bool held = false;
+    while (!catalog::enabled && !asked_to_stop(*worker)) {
+        if (!held) {
+            shared::set_phase(worker->slot, Phase::waiting);
+            shared::set_waiting_for(worker->slot, "stride.enabled is off");
+            pgstat_report_activity(STATE_IDLE, nullptr);
+        }
+        held = true;
+        wait_latch(hold_ms, PG_WAIT_EXTENSION);
+    }
+    if (held) shared::set_waiting_for(worker->slot, nullptr);
+}
+
+// Plans the job if nobody has.  False when that failed: the failure is written down.
+bool plan(Worker *worker) {
+    shared::set_phase(worker->slot, Phase::planning);
+    ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
+        pg::begin_transaction();
+        MemoryContextSwitchTo(worker->chunk_memory);
+        job::plan_job(*worker->job, worker->job->workers);
+        STRIDE_TEST_POINT("before_plan_commit");
+        pg::commit_transaction();
+    });
+    if (error == nullptr) return true;
+    AbortCurrentTransaction();
+    record_planning_error(worker, error);
+    return false;
+}
+
+int compare_keys(ArrayType *a, ArrayType *b, void *key) { return walk::compare_keys(*static_cast<walk::Key *>(key), a, b); }
+
+// Halves the largest split of another worker and claims the new half.
+bool claim_half(Worker *worker, catalog::Split *split) {
+    bool claimed = false;
+    ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
+        pg::begin_transaction();
+        MemoryContextSwitchTo(worker->chunk_memory);
+        Relation source = table_open(worker->job->source, AccessShareLock);
+        walk::Key key = walk::load_key(source, worker->job->key_index);
+        table_close(source, NoLock);
+        if (catalog::halve_largest(worker->job->job_id, compare_keys, &key)) {
+            double wait_ms;
+            claimed = catalog::claim_split(worker->job->job_id, worker->order.cookie, split, &wait_ms);
+        }
+        pg::commit_transaction();
+    });
+    if (error == nullptr) return claimed;
+    AbortCurrentTransaction();
+    // Another idle worker was at the same split, or its own worker held it for longer than lock_timeout.
+    if (!is_transient(error)) record_planning_error(worker, error);
+    return false;
+}
+
+// Claims a split, or halves one; waits for one that backs off.  False when there is nothing left for this worker.
+bool claim(Worker *worker, catalog::Split *split) {
+    for (;;) {
+        MemoryContextReset(worker->chunk_memory);
+        MemoryContextSwitchTo(worker->chunk_memory);
+        shared::set_phase(worker->slot, Phase::claiming);
+        double wait_ms = -1;
+        bool found = false;
+        ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
+            pg::begin_transaction();
+            MemoryContextSwitchTo(worker->chunk_memory);
+            found = catalog::claim_split(worker->job->job_id, worker->order.cookie, split, &wait_ms);
+            STRIDE_TEST_POINT("before_claim_commit");
+            pg::commit_transaction();
+        });
+        if (error != nullptr) {
+            AbortCurrentTransaction();
+            record_planning_error(worker, error);
+            return false;
+        }
+        if (found || asked_to_stop(*worker)) return found;
+        if (claim_half(worker, split)) return true;
+        if (wait_ms < 0) return false;
+        shared::set_phase(worker->slot, Phase::waiting);
+        shared::set_waiting_for(worker->slot, "backs off after an error");
+        wait_latch(static_cast<long>(Min(wait_ms, longest_nap_ms)) + 1, PG_WAIT_EXTENSION);
+        shared::set_waiting_for(worker->slot, nullptr);
+        if (asked_to_stop(*worker)) return false;
+    }
+}
+
+void return_split(const catalog::Split &split) {
+    pg::begin_transaction();
+    catalog::give_back(split);
+    pg::commit_transaction();
+}
+
+void show_activity(const Worker &worker, const catalog::Split &split) {
+    pg_atomic_write_u32(&worker.slot->split, static_cast<uint32>(split.split));
+    pg_atomic_write_u32(&worker.slot->chunk, static_cast<uint32>(split.chunks + 1));
+    pg_atomic_write_u64(&worker.slot->chunk_rows, static_cast<uint64>(worker.sizer.rows()));
+}
+
+// Runs the chunks of one split.  False when the worker is to end.
+bool run_split(Worker *worker, catalog::Split *split) {
+    const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt, worker->slot};
+    chunk::Carry carry = {};
+    for (;;) {
+        MemoryContextReset(worker->chunk_memory);
+        MemoryContextSwitchTo(worker->chunk_memory);
+        CHECK_FOR_INTERRUPTS();
+        reload_if_asked();
+        reload_if_altered(worker);
+        hold_while_disabled(worker);
+        if (asked_to_stop(*worker)) {
+            return_split(*split);
+            return false;
+        }
+        job::ChunkStatement work(*worker->job);
+        show_activity(*worker, *split);
+        pgstat_report_activity(STATE_RUNNING, worker->activity);
+        chunk::Result result = {};
+        ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
+            result = chunk::run_chunk(work, identity, split, worker->sizer.rows(), carry);
+        });
+        if (error != nullptr) {
+            AbortCurrentTransaction();
+            return handle_chunk_error(worker, *split, error);
+        }
+        if (result.outcome == chunk::Outcome::fenced) return true;
+        worker->sizer.record(result.rows_read, result.work_ms);
+        if (result.outcome == chunk::Outcome::split_done) return true;
+        carry = result.carry;
+    }
+}
+
+}  // namespace
+
+void worker_main() {
+    Worker worker;
+    memcpy(&worker.order, MyBgworkerEntry->bgw_extra, sizeof(worker.order));
+    set_up_signals();
+    worker.slot = shared::attach_slot(worker.order.slot, worker.order.cookie);
+    if (worker.slot == nullptr) return;
+    before_shmem_exit(leave_slot, PointerGetDatum(worker.slot));
+    BackgroundWorkerInitializeConnectionByOid(worker.order.database, worker.order.owner, 0);
+
+    worker.job_memory = AllocSetContextCreate(TopMemoryContext, "pg_stride job", ALLOCSET_SMALL_SIZES);
+    worker.chunk_memory = AllocSetContextCreate(TopMemoryContext, "pg_stride chunk", ALLOCSET_DEFAULT_SIZES);
+    worker.activity = psprintf("job %lld", static_cast<long long>(worker.order.job_id));
+    SetConfigOption("application_name", psprintf("pg_stride job %lld", static_cast<long long>(worker.order.job_id)),
+                    PGC_USERSET, PGC_S_SESSION);
+#ifdef STRIDE_DEVEL
+    pg::set_test_point_job(worker.order.job_id);
+#endif
+    STRIDE_TEST_POINT("worker_connected");
+    if (!begin(&worker)) return;
+    shared::heartbeat(worker.slot);
+    if (!plan(&worker)) return;
+    catalog::Split split = {};
+    while (!asked_to_stop(worker) && claim(&worker, &split) && run_split(&worker, &split)) {
+    }
+}
+
+}  // namespace stride::process

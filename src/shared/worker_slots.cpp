@@ -1,0 +1,305 @@
+// Worker slots.
+// Regime: pg.  The lock is held for scans of the slot array only; signals are sent under it so that the pid is still
+// the worker's (a worker clears its pid under the lock before it exits).
+#include "shared/worker_slots.hpp"
+
+#include <csignal>
+
+namespace stride::shared {
+namespace {
+
+constexpr int64 usecs_per_second = 1000000;
+
+bool is_of(const WorkerSlot &slot, Oid database, int64 job_id) {
+    return slot.use != SlotUse::free && slot.database == database && slot.job_id == job_id;
+}
+
+void clear(WorkerSlot &slot) {
+    slot.use = SlotUse::free;
+    slot.database = InvalidOid;
+    slot.owner = InvalidOid;
+    slot.job_id = 0;
+    slot.worker = 0;
+    slot.cookie = 0;
+    slot.scheduler_pid = 0;
+    slot.pid = 0;
+    slot.heartbeat = false;
+    slot.latch = nullptr;
+    slot.waiting_for[0] = '\0';
+    pg_atomic_write_u32(&slot.stop, static_cast<uint32>(Stop::none));
+    pg_atomic_write_u32(&slot.altered, 0);
+    pg_atomic_write_u32(&slot.phase, static_cast<uint32>(Phase::starting));
+    pg_atomic_write_u32(&slot.split, 0);
+    pg_atomic_write_u32(&slot.chunk, 0);
+    pg_atomic_write_u64(&slot.rows_done, 0);
+    pg_atomic_write_u64(&slot.chunk_rows, 0);
+    pg_atomic_write_u64(&slot.since, 0);
+    memset(slot.rate, 0, sizeof(slot.rate));
+}
+
+int64 random_cookie() {
+    int64 cookie = 0;
+    if (!pg_strong_random(&cookie, sizeof(cookie)))
+        ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random worker cookie")));
+    return cookie == 0 ? 1 : cookie;
+}
+
+// The lowest worker number that no slot of the job has.
+int free_worker_number(Oid database, int64 job_id) {
+    for (int number = 1;; number++) {
+        bool used = false;
+        for (int i = 0; i < area->nworkers; i++)
+            used = used || (is_of(area->workers[i], database, job_id) && area->workers[i].worker == number);
+        if (!used) return number;
+    }
+}
+
+}  // namespace
+
+Take take_slot(Oid database, Oid owner, int64 job_id, const Caps &caps, int *index, int64 *cookie,
+               int32 *worker) {
+    const int64 fresh_cookie = random_cookie();
+    int all = 0;
+    int of_job = 0;
+    int of_role = 0;
+    int spare = -1;
+    Take result = Take::taken;
+
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    for (int i = 0; i < area->nworkers; i++) {
+        const WorkerSlot &slot = area->workers[i];
+        if (slot.use == SlotUse::free) {
+            if (spare < 0) spare = i;
+            continue;
+        }
+        all++;
+        of_job += is_of(slot, database, job_id) ? 1 : 0;
+        of_role += slot.owner == owner ? 1 : 0;
+    }
+    if (spare < 0 || all >= caps.cluster) {
+        result = Take::cluster_full;
+    } else if (of_job >= caps.per_job) {
+        result = Take::job_full;
+    } else if (of_role >= caps.per_role) {
+        result = Take::role_full;
+    } else {
+        WorkerSlot &slot = area->workers[spare];
+        const int number = free_worker_number(database, job_id);
+        clear(slot);
+        slot.use = SlotUse::starting;
+        slot.database = database;
+        slot.owner = owner;
+        slot.job_id = job_id;
+        slot.worker = number;
+        slot.cookie = fresh_cookie;
+        slot.scheduler_pid = MyProcPid;
+        *index = spare;
+        *cookie = fresh_cookie;
+        *worker = number;
+    }
+    LWLockRelease(area->lock);
+    return result;
+}
+
+void release_slot(int index, int64 cookie) {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    WorkerSlot &slot = area->workers[index];
+    if (slot.use == SlotUse::starting && slot.cookie == cookie) clear(slot);
+    LWLockRelease(area->lock);
+}
+
+WorkerSlot *attach_slot(int index, int64 cookie) {
+    WorkerSlot *mine = nullptr;
+    if (index < 0 || index >= area->nworkers) return nullptr;
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    WorkerSlot &slot = area->workers[index];
+    if (slot.use == SlotUse::starting && slot.cookie == cookie) {
+        slot.use = SlotUse::attached;
+        slot.pid = MyProcPid;
+        slot.latch = MyLatch;
+        mine = &slot;
+    }
+    LWLockRelease(area->lock);
+    return mine;
+}
+
+void heartbeat(WorkerSlot *slot) {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    slot->heartbeat = true;
+    LWLockRelease(area->lock);
+}
+
+void detach_slot(WorkerSlot *slot) noexcept {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    const Oid database = slot->database;
+    if (slot->pid == MyProcPid) {
+        if (slot->heartbeat) {
+            clear(*slot);
+        } else {
+            slot->use = SlotUse::failed;
+            slot->pid = 0;
+            slot->latch = nullptr;
+        }
+        for (const DatabaseSlot &scheduled : area->databases)
+            if (scheduled.database == database && scheduled.scheduler_latch != nullptr) SetLatch(scheduled.scheduler_latch);
+    }
+    LWLockRelease(area->lock);
+}
+
+void set_phase(WorkerSlot *slot, Phase phase) {
+    pg_atomic_write_u32(&slot->phase, static_cast<uint32>(phase));
+    pg_atomic_write_u64(&slot->since, static_cast<uint64>(GetCurrentTimestamp()));
+}
+
+void set_waiting_for(WorkerSlot *slot, const char *reason) {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    strlcpy(slot->waiting_for, reason == nullptr ? "" : reason, sizeof(slot->waiting_for));
+    LWLockRelease(area->lock);
+}
+
+void count_rows(WorkerSlot *slot, int64 rows, TimestampTz now) {
+    const int64 second = now / usecs_per_second;
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    RateBucket &bucket = slot->rate[second % rate_seconds];
+    if (bucket.second != second) bucket = RateBucket{second, 0};
+    bucket.rows += rows;
+    LWLockRelease(area->lock);
+    pg_atomic_fetch_add_u64(&slot->rows_done, rows);
+}
+
+Stop wanted_stop(WorkerSlot *slot) { return static_cast<Stop>(pg_atomic_read_u32(&slot->stop)); }
+
+bool take_altered(WorkerSlot *slot) { return pg_atomic_exchange_u32(&slot->altered, 0) != 0; }
+
+int count_workers(Oid database, int64 job_id) {
+    int count = 0;
+    LWLockAcquire(area->lock, LW_SHARED);
+    for (int i = 0; i < area->nworkers; i++) {
+        const WorkerSlot &slot = area->workers[i];
+        count += (is_of(slot, database, job_id) && slot.use != SlotUse::failed) ? 1 : 0;
+    }
+    LWLockRelease(area->lock);
+    return count;
+}
+
+void ask_stop(Oid database, int64 job_id, Stop stop) {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    for (int i = 0; i < area->nworkers; i++) {
+        WorkerSlot &slot = area->workers[i];
+        if (!is_of(slot, database, job_id) || slot.use == SlotUse::failed) continue;
+        pg_atomic_write_u32(&slot.stop, static_cast<uint32>(stop));
+        if (slot.use != SlotUse::attached) continue;
+        if (stop == Stop::now) (void)kill(slot.pid, SIGTERM);
+        if (slot.latch != nullptr) SetLatch(slot.latch);
+    }
+    LWLockRelease(area->lock);
+}
+
+void ask_surplus_stop(Oid database, int64 job_id, int keep) {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    for (int i = 0; i < area->nworkers; i++) {
+        WorkerSlot &slot = area->workers[i];
+        if (!is_of(slot, database, job_id) || slot.worker <= keep) continue;
+        pg_atomic_write_u32(&slot.stop, static_cast<uint32>(Stop::at_chunk_end));
+        if (slot.latch != nullptr) SetLatch(slot.latch);
+    }
+    LWLockRelease(area->lock);
+}
+
+void tell_altered(Oid database, int64 job_id) {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    for (int i = 0; i < area->nworkers; i++) {
+        WorkerSlot &slot = area->workers[i];
+        if (!is_of(slot, database, job_id)) continue;
+        pg_atomic_write_u32(&slot.altered, 1);
+        if (slot.latch != nullptr) SetLatch(slot.latch);
+    }
+    LWLockRelease(area->lock);
+}
+
+bool has_heartbeat(Oid database, int64 job_id) {
+    bool found = false;
+    LWLockAcquire(area->lock, LW_SHARED);
+    for (int i = 0; i < area->nworkers; i++)
+        found = found || (is_of(area->workers[i], database, job_id) && area->workers[i].heartbeat);
+    LWLockRelease(area->lock);
+    return found;
+}
+
+int take_failed_starts(Oid database, int64 job_id) {
+    int count = 0;
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    for (int i = 0; i < area->nworkers; i++) {
+        WorkerSlot &slot = area->workers[i];
+        if (!is_of(slot, database, job_id) || slot.use != SlotUse::failed) continue;
+        clear(slot);
+        count++;
+    }
+    LWLockRelease(area->lock);
+    return count;
+}
+
+void release_orphans(Oid database) {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    for (int i = 0; i < area->nworkers; i++) {
+        WorkerSlot &slot = area->workers[i];
+        if (slot.use == SlotUse::starting && slot.database == database && slot.scheduler_pid != MyProcPid) clear(slot);
+    }
+    LWLockRelease(area->lock);
+}
+
+void release_failed_of_idle_databases() {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    for (int i = 0; i < area->nworkers; i++) {
+        WorkerSlot &slot = area->workers[i];
+        if (slot.use != SlotUse::failed && slot.use != SlotUse::starting) continue;
+        bool scheduled = false;
+        for (const DatabaseSlot &database : area->databases)
+            scheduled = scheduled || (database.database == slot.database && database.scheduler_pid != 0);
+        if (!scheduled) clear(slot);
+    }
+    LWLockRelease(area->lock);
+}
+
+bool is_live(int64 cookie) {
+    bool found = false;
+    LWLockAcquire(area->lock, LW_SHARED);
+    for (int i = 0; i < area->nworkers && !found; i++)
+        found = area->workers[i].use == SlotUse::attached && area->workers[i].cookie == cookie;
+    LWLockRelease(area->lock);
+    return found;
+}
+
+bool view_worker(int index, TimestampTz now, WorkerView *view) {
+    const int64 second = now / usecs_per_second;
+    int64 rows = 0;
+    int64 oldest = second;
+
+    LWLockAcquire(area->lock, LW_SHARED);
+    const WorkerSlot slot = area->workers[index];
+    LWLockRelease(area->lock);
+    if (slot.use != SlotUse::attached) return false;
+
+    for (const RateBucket &bucket : slot.rate) {
+        if (bucket.second >= second || bucket.second < second - (rate_seconds - 1)) continue;
+        rows += bucket.rows;
+        oldest = Min(oldest, bucket.second);
+    }
+    *view = WorkerView{};
+    view->database = slot.database;
+    view->owner = slot.owner;
+    view->job_id = slot.job_id;
+    view->worker = slot.worker;
+    view->pid = slot.pid;
+    view->phase = static_cast<Phase>(slot.phase.value);
+    view->split = slot.split.value;
+    view->chunk = slot.chunk.value;
+    view->rows_done = static_cast<int64>(slot.rows_done.value);
+    view->chunk_rows = static_cast<int64>(slot.chunk_rows.value);
+    view->since = static_cast<TimestampTz>(slot.since.value);
+    strlcpy(view->waiting_for, slot.waiting_for, sizeof(view->waiting_for));
+    view->rows_per_second = second > oldest ? static_cast<double>(rows) / static_cast<double>(second - oldest) : 0;
+    return true;
+}
+
+}  // namespace stride::shared

@@ -1,0 +1,142 @@
+// The look ahead: counts driving rows in index order, and the texts of the queries that do so.
+// Regime: pg.  Locks: those that planning and running a SELECT take, to the end of the transaction.  May not write.
+#include "walk/peek.hpp"
+
+#include "pg/session.hpp"
+#include "walk/plan.hpp"
+
+namespace stride::walk {
+namespace {
+
+void append_operator(StringInfo sql, Oid operator_oid) {
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator_oid));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for operator %u", operator_oid);
+    const auto *form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+    appendStringInfo(sql, "OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+                     NameStr(form->oprname));
+    ReleaseSysCache(tuple);
+}
+
+// One column of the ORDER BY, with everything that decides whether the index has the order.
+void append_order(StringInfo sql, Relation relation, const KeyColumn &column, bool backward) {
+    const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), column.attno - 1);
+    appendStringInfoString(sql, quote_identifier(NameStr(attribute->attname)));
+    if (OidIsValid(column.collation) && column.collation != column.column_collation)
+        appendStringInfo(sql, " COLLATE %s", generate_collation_name(column.collation));
+    appendStringInfoString(sql, " USING ");
+    append_operator(sql, key_operator(column, backward ? BTGreaterStrategyNumber : BTLessStrategyNumber));
+    appendStringInfo(sql, " NULLS %s", column.nulls_first != backward ? "FIRST" : "LAST");
+}
+
+// One part of a range, up to `limit` rows more.
+void peek_part(Relation relation, const Key &key, List *part, int64 limit, LastKey *last) {
+    const char *sql = ordered_keys_sql(relation, key, false, limit);
+    Query *query = analyse_own(sql);
+    if (part != NIL)
+        query->jointree->quals = reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, part, -1));
+    run_plan(plan_in_key_order(query, sql, key), sql, &last->receiver);
+}
+
+void keep(LastKey *last, int column, const FormData_pg_attribute &attribute, Datum value) {
+    if (attribute.attbyval) {
+        last->values[column] = value;
+        return;
+    }
+    const Size size = datumGetSize(value, false, attribute.attlen);
+    if (size > last->capacity[column]) {
+        last->capacity[column] = Max(size * 2, static_cast<Size>(64));
+        last->values[column] = PointerGetDatum(MemoryContextAlloc(last->memory, last->capacity[column]));
+    }
+    memcpy(DatumGetPointer(last->values[column]), DatumGetPointer(value), size);
+}
+
+bool receive_key(TupleTableSlot *slot, DestReceiver *self) {
+    auto *last = reinterpret_cast<LastKey *>(self);
+    slot_getsomeattrs(slot, last->ncolumns);
+    for (int i = 0; i < last->ncolumns; i++) {
+        if (slot->tts_isnull[i])
+            elog(ERROR, "key column %d is null", i + 1);
+        keep(last, i, *TupleDescAttr(slot->tts_tupleDescriptor, i), slot->tts_values[i]);
+    }
+    last->rows++;
+    return true;
+}
+
+void start_receiver(DestReceiver *, int, TupleDesc) {}
+void end_receiver(DestReceiver *) {}
+
+}  // namespace
+
+void prepare_last_key(const Key &key, LastKey *last) {
+    *last = LastKey{};
+    last->receiver.receiveSlot = receive_key;
+    last->receiver.rStartup = start_receiver;
+    last->receiver.rShutdown = end_receiver;
+    last->receiver.rDestroy = end_receiver;
+    last->receiver.mydest = DestNone;
+    last->memory = CurrentMemoryContext;
+    last->ncolumns = key.ncolumns;
+}
+
+char *select_keys_sql(Relation relation, const Key &key) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    for (int i = 0; i < key.ncolumns; i++) {
+        const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), key.columns[i].attno - 1);
+        appendStringInfo(&sql, "%s %s", i == 0 ? "SELECT" : ",", quote_identifier(NameStr(attribute->attname)));
+    }
+    appendStringInfo(&sql, " FROM ONLY %s",
+                     quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+                                                RelationGetRelationName(relation)));
+    return sql.data;
+}
+
+char *ordered_keys_sql(Relation relation, const Key &key, bool backward, int64 limit) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfoString(&sql, select_keys_sql(relation, key));
+    // Collation names are written for the search_path that analyse_own() reads them under.
+    const int level = pg::pin_search_path();
+    for (int i = 0; i < key.ncolumns; i++) {
+        appendStringInfoString(&sql, i == 0 ? " ORDER BY " : ", ");
+        append_order(&sql, relation, key.columns[i], backward);
+    }
+    pg::unpin(level);
+    appendStringInfo(&sql, " LIMIT " INT64_FORMAT, limit);
+    return sql.data;
+}
+
+PlannedStmt *plan_in_key_order(Query *query, const char *sql, const Key &key) {
+    if (rt_fetch(1, query->rtable)->relid != key.relation)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the walked table was renamed meanwhile"),
+                        errhint("Try again.")));
+    static constexpr struct {
+        const char *name;
+        const char *value;
+    } settings[] = {{"enable_sort", "off"},       {"enable_incremental_sort", "off"}, {"enable_seqscan", "off"},
+                    {"enable_bitmapscan", "off"}, {"enable_indexscan", "on"},         {"enable_indexonlyscan", "on"},
+                    {"jit", "off"}};
+    const int level = NewGUCNestLevel();
+    for (const auto &setting : settings)
+        (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    const KeyPlan plan = plan_through_key(query, sql, key.relation, key.index);
+    AtEOXact_GUC(false, level);
+    if (plan.sorts)
+        ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("the index of the walk key does not give its order"),
+                        errdetail_internal("%s", sql), errhint("Check the index with amcheck, and report this.")));
+    return plan.statement;
+}
+
+Peek peek(Relation relation, const Key &key, const KeyRange &range, int64 limit) {
+    LastKey last;
+    prepare_last_key(key, &last);
+    List *parts = range_parts(key, 1, range);
+    for (int i = 0; i < list_length(parts) && last.rows < limit; i++) {
+        CHECK_FOR_INTERRUPTS();
+        peek_part(relation, key, static_cast<List *>(list_nth(parts, i)), limit - last.rows, &last);
+    }
+    return Peek{last.rows, last.rows > 0 ? key_to_text(key, last.values) : nullptr, last.rows < limit};
+}
+
+}  // namespace stride::walk
