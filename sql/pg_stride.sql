@@ -643,10 +643,10 @@ COMMENT ON VIEW stride.workers IS
 'The workers alive now in this database, one a row. Visible as in stride.jobs.';
 COMMENT ON COLUMN stride.workers.job_id IS 'The job that the worker works for.';
 COMMENT ON COLUMN stride.workers.pid IS 'Its process id, as in pg_stat_activity.';
-COMMENT ON COLUMN stride.workers.worker IS 'Its number in the job, from 0.';
+COMMENT ON COLUMN stride.workers.worker IS 'Its number in the job, from 1.';
 COMMENT ON COLUMN stride.workers.split IS 'The split that it owns now, or NULL.';
 COMMENT ON COLUMN stride.workers.chunk IS 'The chunk that it does now, or NULL.';
-COMMENT ON COLUMN stride.workers.phase IS 'What it does now: planning, reading, writing, committing, idle and the like.';
+COMMENT ON COLUMN stride.workers.phase IS 'What it does now: starting, planning, claiming, fencing, reading, writing, checkpointing, committing or waiting.';
 COMMENT ON COLUMN stride.workers.rows_done IS 'Driving rows that it has walked in committed chunks.';
 COMMENT ON COLUMN stride.workers.since IS 'When it entered the phase.';
 

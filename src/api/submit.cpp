@@ -120,6 +120,7 @@ int64 submit(const job::Arguments &arguments) {
     const int64 job_id = catalog::insert_job(*job);
     const catalog::Actor by = {GetUserNameFromId(GetSessionUserId(), false), GetUserNameFromId(GetUserId(), false)};
     catalog::append_event(job_id, by, "submit", nullptr, "queued", nullptr);
+    shared::wake_at_commit();
     return job_id;
 }
 

@@ -92,6 +92,9 @@ uint64 begin_fixed(FixedStatement &statement, std::initializer_list<NullableDatu
     }
     Assert(n == statement.nargs);
     *previous = enter_extension_owner();
+    // SPI takes a fresh snapshot of its own for each statement, but insists on one around it.
+    previous->pushed_snapshot = !ActiveSnapshotSet();
+    if (previous->pushed_snapshot) PushActiveSnapshot(GetTransactionSnapshot());
     SPI_connect();
     prepare(statement);
     const int code = SPI_execute_plan(statement.plan, values, nulls, false, 0);
@@ -105,6 +108,7 @@ Row fixed_row(uint64 index) {
 
 void end_fixed(const OwnerSwitch &previous) {
     SPI_finish();
+    if (previous.pushed_snapshot) PopActiveSnapshot();
     leave_extension_owner(previous);
 }
 

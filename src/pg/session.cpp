@@ -41,7 +41,7 @@ int pin_output_settings() {
 void unpin(int nest_level) { AtEOXact_GUC(false, nest_level); }
 
 OwnerSwitch enter_extension_owner() {
-    OwnerSwitch previous;
+    OwnerSwitch previous = {};
     const Oid owner = extension_owner();
     GetUserIdAndSecContext(&previous.user, &previous.security_context);
     previous.nest_level = pin_search_path();

@@ -22,6 +22,7 @@ struct OwnerSwitch {
     Oid user;
     int security_context;
     int nest_level;
+    bool pushed_snapshot;  // pg/fixed.hpp's
 };
 OwnerSwitch enter_extension_owner();
 void leave_extension_owner(const OwnerSwitch &previous);
