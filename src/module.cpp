@@ -1,8 +1,10 @@
-// The library's entry: settings always, shared memory and the launcher when preloaded.
+// The library's entries: settings always, shared memory and the launcher when preloaded; the mains of our processes.
 // Regime: pg.  Without preload the SQL functions exist and say what is missing.
 #include "bridge/boundary.hpp"
 #include "catalog/settings.hpp"
 #include "process/launcher.hpp"
+#include "process/scheduler.hpp"
+#include "process/worker.hpp"
 #include "shared/area.hpp"
 
 extern "C" {
@@ -20,4 +22,21 @@ void _PG_init(void) {
     });
 }
 
-}  // extern "C"
+// Where the postmaster enters our processes.
+PGDLLEXPORT void stride_launcher_main(Datum);
+PGDLLEXPORT void stride_scheduler_main(Datum database);
+PGDLLEXPORT void stride_worker_main(Datum);
+
+void stride_launcher_main(Datum) {
+    stride::bridge::boundary([] { stride::process::launcher_main(); });
+}
+
+void stride_scheduler_main(Datum database) {
+    stride::bridge::boundary([&] { stride::process::scheduler_main(DatumGetObjectId(database)); });
+}
+
+void stride_worker_main(Datum) {
+    stride::bridge::boundary([] { stride::process::worker_main(); });
+}
+
+} // extern "C"

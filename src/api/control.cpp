@@ -28,17 +28,23 @@ constinit pg::FixedStatement select_outlook = {
     "  ORDER BY r.request_id DESC LIMIT 1),"
     " j.settings"
     " FROM stride_catalog.job AS j WHERE j.job_id = $1",
-    1, {INT8OID}, nullptr};
+    1,
+    {INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement select_dependants = {
     "SELECT 1 FROM stride_catalog.job WHERE $1 = ANY (depends_on)"
     " AND state NOT IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled') LIMIT 1",
-    1, {INT8OID}, nullptr};
+    1,
+    {INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement select_by_name = {
     "SELECT job_id FROM stride_catalog.job WHERE owner = $1::regrole AND name = $2"
     " ORDER BY state IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled'), job_id DESC LIMIT 1",
-    2, {OIDOID, TEXTOID}, nullptr};
+    2,
+    {OIDOID, TEXTOID},
+    nullptr};
 
 // How a job will stand.
 struct Outlook {
@@ -47,7 +53,9 @@ struct Outlook {
     Jsonb *settings;
 };
 
-bool succeeded(JobState state) { return state == JobState::succeeded || state == JobState::succeeded_with_rejects; }
+bool succeeded(JobState state) {
+    return state == JobState::succeeded || state == JobState::succeeded_with_rejects;
+}
 
 // What the scheduler makes of a state when it takes a request, or nothing where the request is not allowed.
 std::optional<JobState> after_pause(JobState from) {
@@ -119,31 +127,34 @@ int64 job_argument(FunctionCallInfo fcinfo) {
 const char *way_on(int64 job_id, JobState state) {
     const long long id = static_cast<long long>(job_id);
     switch (state) {
-        case JobState::succeeded:
-        case JobState::succeeded_with_rejects: return "It is over; submit the statement again to have it done again.";
-        case JobState::failed:
-        case JobState::cancelled:
-            return psprintf("It has ended; stride.resume(%lld) goes on where it stopped, stride.forget(%lld) removes it.",
-                            id, id);
-        case JobState::failing:
-        case JobState::cancelling:
-            return "It is ending; try again when stride.jobs shows that it has ended.";
-        default:
-            return psprintf("It is unfinished; stride.cancel(%lld) ends it, CALL stride.wait(%lld) waits for its end.", id,
-                            id);
+    case JobState::succeeded:
+    case JobState::succeeded_with_rejects:
+        return "It is over; submit the statement again to have it done again.";
+    case JobState::failed:
+    case JobState::cancelled:
+        return psprintf("It has ended; stride.resume(%lld) goes on where it stopped, stride.forget(%lld) removes it.",
+                        id, id);
+    case JobState::failing:
+    case JobState::cancelling:
+        return "It is ending; try again when stride.jobs shows that it has ended.";
+    default:
+        return psprintf("It is unfinished; stride.cancel(%lld) ends it, CALL stride.wait(%lld) waits for its end.", id,
+                        id);
     }
 }
 
 [[noreturn]] void refuse(const char *verb, int64 job_id, const Outlook &outlook) {
     const char *state = outlook.forgotten ? "about to be removed" : core::name(outlook.state);
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("cannot %s job %lld", verb, static_cast<long long>(job_id)),
-                    errdetail("The job is %s.", state),
-                    errhint("%s", outlook.forgotten ? "Submit the statement again." : way_on(job_id, outlook.state))));
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("cannot %s job %lld", verb, static_cast<long long>(job_id)), errdetail("The job is %s.", state),
+             errhint("%s", outlook.forgotten ? "Submit the statement again." : way_on(job_id, outlook.state))));
     pg_unreachable();
 }
 
-Jsonb *no_arguments() { return catalog::check_settings(nullptr, nullptr); }
+Jsonb *no_arguments() {
+    return catalog::check_settings(nullptr, nullptr);
+}
 
 void request(int64 job_id, const char *action, Jsonb *arguments) {
     shared::wake_at_commit();
@@ -153,10 +164,16 @@ void request(int64 job_id, const char *action, Jsonb *arguments) {
 }
 
 // States in which there is nothing left to ask for.
-bool pause_is_settled(JobState state) { return state == JobState::paused || state == JobState::pausing; }
-bool cancel_is_settled(JobState state) { return state == JobState::cancelled || state == JobState::cancelling; }
+bool pause_is_settled(JobState state) {
+    return state == JobState::paused || state == JobState::pausing;
+}
+bool cancel_is_settled(JobState state) {
+    return state == JobState::cancelled || state == JobState::cancelling;
+}
 // A resume is always asked for: a queued or running job may be about to be paused by a request in work just now.
-bool resume_is_settled(JobState) { return false; }
+bool resume_is_settled(JobState) {
+    return false;
+}
 
 // pause, resume and cancel: one shape.
 Datum steer(FunctionCallInfo fcinfo, const char *action, std::optional<JobState> (*after)(JobState),
@@ -248,8 +265,8 @@ int64 job_id_of(FunctionCallInfo fcinfo) {
     return job_id;
 }
 
-}  // namespace
-}  // namespace stride::api
+} // namespace
+} // namespace stride::api
 
 using stride::bridge::boundary;
 namespace api = stride::api;
@@ -289,4 +306,4 @@ PGDLLEXPORT Datum stride_job_id(PG_FUNCTION_ARGS) {
     return boundary([&]() -> Datum { PG_RETURN_INT64(api::job_id_of(fcinfo)); });
 }
 
-}  // extern "C"
+} // extern "C"

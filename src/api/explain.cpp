@@ -58,16 +58,18 @@ void explain(FunctionCallInfo fcinfo) {
     put(items, "workers", job->workers == 0 ? "chosen at start" : psprintf("%d", job->workers));
     put(items, "chunk rows", chunk_rows_text(*job, settings));
     put(items, "delivery", settings.delivery_at_least_once ? "at least once" : "exactly once");
-    put(items, "time", settings.freeze_time ? "frozen in the statement, at the time of submission"
-                                            : "not frozen: each chunk sees its own");
+    put(items, "time",
+        settings.freeze_time ? "frozen in the statement, at the time of submission"
+                             : "not frozen: each chunk sees its own");
     put(items, "chunk statement", job::chunk_statement_sql(*job));
     ListCell *cell;
-    foreach (cell, warnings) put(items, "note", static_cast<char *>(lfirst(cell)));
+    foreach (cell, warnings)
+        put(items, "note", static_cast<char *>(lfirst(cell)));
     put_session(items, job->session);
 }
 
-}  // namespace
-}  // namespace stride::api
+} // namespace
+} // namespace stride::api
 
 extern "C" {
 
@@ -79,4 +81,4 @@ PGDLLEXPORT Datum stride_explain(PG_FUNCTION_ARGS) {
     });
 }
 
-}  // extern "C"
+} // extern "C"

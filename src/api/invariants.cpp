@@ -18,7 +18,8 @@ namespace {
     " SELECT count(DISTINCT what), (SELECT string_agg(listed.what, ', ' ORDER BY listed.what)"                         \
     " FROM (SELECT DISTINCT b.what FROM broken AS b ORDER BY b.what LIMIT 20) AS listed) FROM broken"
 
-#define STRIDE_CHECK_TYPES {OIDOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+#define STRIDE_CHECK_TYPES                                                                                             \
+    { OIDOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID }
 constexpr int check_args = 4;
 
 struct Invariant {
@@ -29,7 +30,8 @@ struct Invariant {
 constinit Invariant invariants[] = {
     {"I1: a split has at most one live worker",
      {STRIDE_CHECK(
-          "SELECT format('job %s split %s', job_id, w.split) AS what FROM visible JOIN stride_catalog.live_workers() AS w"
+          "SELECT format('job %s split %s', job_id, w.split) AS what FROM visible JOIN stride_catalog.live_workers() "
+          "AS w"
           " USING (job_id) WHERE w.phase IN ('reading', 'writing', 'checkpointing') GROUP BY job_id, w.split"
           " HAVING count(*) > 1"
           " UNION ALL SELECT format('job %s', job_id) FROM visible JOIN stride_catalog.split AS s USING (job_id)"
@@ -94,12 +96,11 @@ constinit Invariant invariants[] = {
           " AND s.rows_read <> s.rows_written + s.rows_filtered + s.rows_rejected"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
     {"I7: a job that is under way has a process that will take it on",
-     {STRIDE_CHECK(
-          "SELECT format('job %s', job_id) AS what FROM visible"
-          " WHERE state IN ('running', 'pausing', 'failing', 'cancelling') AND NOT pg_is_in_recovery()"
-          " AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.backend_type = 'pg_stride launcher'"
-          "  OR a.backend_type = 'pg_stride scheduler'"
-          "  AND a.datid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()))"),
+     {STRIDE_CHECK("SELECT format('job %s', job_id) AS what FROM visible"
+                   " WHERE state IN ('running', 'pausing', 'failing', 'cancelling') AND NOT pg_is_in_recovery()"
+                   " AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.backend_type = 'pg_stride launcher'"
+                   "  OR a.backend_type = 'pg_stride scheduler'"
+                   "  AND a.datid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()))"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
     {"I8: no lock or snapshot of pg_stride is left behind",
      {STRIDE_CHECK(
@@ -112,9 +113,8 @@ constinit Invariant invariants[] = {
           " AND a.xact_start < clock_timestamp() - interval '1 minute'"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
     {"I9: the launcher is alive",
-     {STRIDE_CHECK(
-          "SELECT 'no process with backend_type pg_stride launcher' AS what WHERE NOT EXISTS"
-          " (SELECT FROM pg_stat_activity AS a WHERE a.backend_type = 'pg_stride launcher')"),
+     {STRIDE_CHECK("SELECT 'no process with backend_type pg_stride launcher' AS what WHERE NOT EXISTS"
+                   " (SELECT FROM pg_stat_activity AS a WHERE a.backend_type = 'pg_stride launcher')"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
     {"I10: a job that ended stays ended, and one that succeeded has done every split",
      {STRIDE_CHECK(
@@ -153,7 +153,8 @@ StateTable state_table() {
         from[i] = CStringGetTextDatum(core::name(core::job_edges[i].from));
         to[i] = CStringGetTextDatum(core::name(core::job_edges[i].to));
     }
-    for (size_t i = 0; i < core::job_state_names.size(); i++) names[i] = CStringGetTextDatum(core::job_state_names[i]);
+    for (size_t i = 0; i < core::job_state_names.size(); i++)
+        names[i] = CStringGetTextDatum(core::job_state_names[i]);
     return {text_array(from, edges), text_array(to, edges), text_array(names, states)};
 }
 
@@ -181,8 +182,8 @@ void check_invariants(FunctionCallInfo fcinfo) {
     }
 }
 
-}  // namespace
-}  // namespace stride::api
+} // namespace
+} // namespace stride::api
 
 extern "C" {
 
@@ -194,4 +195,4 @@ PGDLLEXPORT Datum stride_check_invariants(PG_FUNCTION_ARGS) {
     });
 }
 
-}  // extern "C"
+} // extern "C"

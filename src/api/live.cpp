@@ -35,11 +35,12 @@ void live_workers(FunctionCallInfo fcinfo) {
     const shared::WorkerView *views = visible_workers(&count);
     for (int i = 0; i < count; i++) {
         const shared::WorkerView &view = views[i];
-        const Datum values[] = {Int64GetDatum(view.job_id), Int32GetDatum(view.pid), Int32GetDatum(view.worker),
-                                UInt32GetDatum(view.split), UInt32GetDatum(view.chunk),
-                                CStringGetTextDatum(shared::phase_name(view.phase)), Int64GetDatum(view.rows_done),
-                                TimestampTzGetDatum(view.since)};
-        const bool nulls[lengthof(values)] = {false, false, false, view.split == 0, view.chunk == 0, false, false, view.since == 0};
+        const Datum values[] = {Int64GetDatum(view.job_id),    Int32GetDatum(view.pid),
+                                Int32GetDatum(view.worker),    UInt32GetDatum(view.split),
+                                UInt32GetDatum(view.chunk),    CStringGetTextDatum(shared::phase_name(view.phase)),
+                                Int64GetDatum(view.rows_done), TimestampTzGetDatum(view.since)};
+        const bool nulls[lengthof(values)] = {false,           false, false, view.split == 0,
+                                              view.chunk == 0, false, false, view.since == 0};
         put(reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo), values, nulls);
     }
 }
@@ -71,8 +72,8 @@ void live_jobs(FunctionCallInfo fcinfo) {
     }
 }
 
-}  // namespace
-}  // namespace stride::api
+} // namespace
+} // namespace stride::api
 
 extern "C" {
 
@@ -92,4 +93,4 @@ PGDLLEXPORT Datum stride_live_jobs(PG_FUNCTION_ARGS) {
     });
 }
 
-}  // extern "C"
+} // extern "C"

@@ -11,12 +11,14 @@ namespace {
 
 using core::JobState;
 
-constexpr long look_ms = 1000;  // a look at the job even if nobody says that it changed
+constexpr long look_ms = 1000; // a look at the job even if nobody says that it changed
 
-constinit pg::FixedStatement select_status = {
-    "SELECT state, state_reason, error_sqlstate, error_message, error_detail, error_hint, error_context, submitted_at = now()"
-    " FROM stride_catalog.job WHERE job_id = $1",
-    1, {INT8OID}, nullptr};
+constinit pg::FixedStatement select_status = {"SELECT state, state_reason, error_sqlstate, error_message, "
+                                              "error_detail, error_hint, error_context, submitted_at = now()"
+                                              " FROM stride_catalog.job WHERE job_id = $1",
+                                              1,
+                                              {INT8OID},
+                                              nullptr};
 
 struct Status {
     bool found;
@@ -32,18 +34,19 @@ struct Status {
 
 struct Wait {
     int64 job_id;
-    bool cancels_job;        // a cancel request cancels the job too (run)
-    int progress_interval;   // ms, 0 = quiet
-    TimestampTz deadline;    // TIMESTAMP infinity = none
-    MemoryContext memory;    // survives the transactions of the wait
+    bool cancels_job;      // a cancel request cancels the job too (run)
+    int progress_interval; // ms, 0 = quiet
+    TimestampTz deadline;  // TIMESTAMP infinity = none
+    MemoryContext memory;  // survives the transactions of the wait
 };
 
 Status look(int64 job_id) {
     Status status = {};
     pg::read_fixed(select_status, {pg::arg_int64(job_id)}, [&](const pg::Row &row) {
         const std::optional<JobState> state = core::parse(row.text(1));
-        if (!state.has_value()) elog(ERROR, "unknown state \"%s\" of job %lld", row.text(1), static_cast<long long>(job_id));
-        status = Status{true,        *state,      row.text(2), row.text(3),         row.text(4),
+        if (!state.has_value())
+            elog(ERROR, "unknown state \"%s\" of job %lld", row.text(1), static_cast<long long>(job_id));
+        status = Status{true,        *state,      row.text(2), row.text(3),          row.text(4),
                         row.text(5), row.text(6), row.text(7), row.bool_or(8, false)};
     });
     return status;
@@ -80,7 +83,8 @@ void sleep_a_while(const Wait &wait, long ms) {
 // One line of progress, as stride.progress has it for the caller.
 void report_progress(const Wait &wait) {
     static constexpr const char *sql =
-        "SELECT format('job %s %s %s%% %s rows/s eta %s%s', job_id, state, coalesce(round(percent::numeric, 1)::text, '?'),"
+        "SELECT format('job %s %s %s%% %s rows/s eta %s%s', job_id, state, coalesce(round(percent::numeric, 1)::text, "
+        "'?'),"
         " coalesce(round(rows_per_second::numeric)::text, '?'), coalesce(date_trunc('second', eta)::text, '?'),"
         " ', ' || waiting_for) FROM stride.progress WHERE job_id = $1";
     Oid types[] = {INT8OID};
@@ -171,7 +175,8 @@ void run(FunctionCallInfo fcinfo) {
     wait.deadline = DT_NOEND;
     SPI_connect_ext(SPI_OPT_NONATOMIC);
     wait.job_id = submit(arguments);
-    wait.progress_interval = catalog::resolve_settings(catalog::check_settings(arguments.settings, nullptr)).progress_interval;
+    wait.progress_interval =
+        catalog::resolve_settings(catalog::check_settings(arguments.settings, nullptr)).progress_interval;
     end_transaction(wait);
     wait_for(wait);
     SPI_finish();
@@ -187,15 +192,17 @@ void wait(FunctionCallInfo fcinfo) {
     wait.job_id = PG_GETARG_INT64(0);
     wait.deadline = DT_NOEND;
     if (!PG_ARGISNULL(1))
-        wait.deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
-                                                                IntervalPGetDatum(PG_GETARG_INTERVAL_P(1))));
+        wait.deadline =
+            DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
+                                                    IntervalPGetDatum(PG_GETARG_INTERVAL_P(1))));
     (void)catalog::require_own_job(wait.job_id);
     if (is_atomic(fcinfo)) {
         if (look(wait.job_id).submitted_here)
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                            errmsg("cannot wait for a job that this transaction has submitted"),
-                            errdetail("It starts when the transaction commits."),
-                            errhint("COMMIT first, then CALL stride.wait(%lld).", static_cast<long long>(wait.job_id))));
+            ereport(ERROR,
+                    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                     errmsg("cannot wait for a job that this transaction has submitted"),
+                     errdetail("It starts when the transaction commits."),
+                     errhint("COMMIT first, then CALL stride.wait(%lld).", static_cast<long long>(wait.job_id))));
         refuse_transaction_block("stride.wait");
     }
     SPI_connect_ext(SPI_OPT_NONATOMIC);
@@ -203,8 +210,8 @@ void wait(FunctionCallInfo fcinfo) {
     SPI_finish();
 }
 
-}  // namespace
-}  // namespace stride::api
+} // namespace
+} // namespace stride::api
 
 extern "C" {
 
@@ -224,4 +231,4 @@ PGDLLEXPORT Datum stride_wait(PG_FUNCTION_ARGS) {
     });
 }
 
-}  // extern "C"
+} // extern "C"

@@ -22,8 +22,8 @@ void list_settings(FunctionCallInfo fcinfo) {
     }
 }
 
-}  // namespace
-}  // namespace stride::api
+} // namespace
+} // namespace stride::api
 
 extern "C" {
 
@@ -35,4 +35,4 @@ PGDLLEXPORT Datum stride_settings(PG_FUNCTION_ARGS) {
     });
 }
 
-}  // extern "C"
+} // extern "C"

@@ -35,15 +35,18 @@ IfExists parse_if_exists(const char *text) {
 // Two sessions that submit the same job at once: the second waits for the first's commit and then finds its job.
 void lock_identity(const catalog::Job &job) {
     const char *identity = job.name != nullptr ? job.name : job.statement;
-    const uint32 hash = hash_combine(
-        job.owner, DatumGetUInt32(hash_any(reinterpret_cast<const unsigned char *>(identity), static_cast<int>(strlen(identity)))));
+    const uint32 hash =
+        hash_combine(job.owner, DatumGetUInt32(hash_any(reinterpret_cast<const unsigned char *>(identity),
+                                                        static_cast<int>(strlen(identity)))));
     LockDatabaseObject(ExtensionRelationId, hash, job.name != nullptr ? 1 : 2, ExclusiveLock);
 }
 
 [[noreturn]] void raise_exists(const catalog::Job &job, int64 existing, core::JobState state) {
     const long long id = static_cast<long long>(existing);
-    const char *again = core::terminal(state) ? "SELECT stride.resume(%lld) goes on where it stopped; if_exists => 'new' starts another one."
-                                              : "SELECT * FROM stride.progress shows it; if_exists => 'skip' accepts it, 'new' starts another one.";
+    const char *again =
+        core::terminal(state)
+            ? "SELECT stride.resume(%lld) goes on where it stopped; if_exists => 'new' starts another one."
+            : "SELECT * FROM stride.progress shows it; if_exists => 'skip' accepts it, 'new' starts another one.";
     ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
                     job.name != nullptr ? errmsg("job \"%s\" exists already", job.name)
                                         : errmsg("a job with this statement exists already"),
@@ -60,13 +63,14 @@ int64 existing_job(const catalog::Job &job, IfExists policy) {
     const bool stands_still =
         state == core::JobState::paused || state == core::JobState::failed || state == core::JobState::cancelled;
     if (policy == IfExists::resume && stands_still) {
-        catalog::append_request(existing, "resume", DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))));
+        catalog::append_request(existing, "resume",
+                                DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))));
         shared::wake_at_commit();
     }
     return existing;
 }
 
-}  // namespace
+} // namespace
 
 job::Arguments submit_arguments(FunctionCallInfo fcinfo) {
     job::Arguments arguments = {};
@@ -124,7 +128,7 @@ int64 submit(const job::Arguments &arguments) {
     return job_id;
 }
 
-}  // namespace stride::api
+} // namespace stride::api
 
 extern "C" {
 
@@ -146,4 +150,4 @@ PGDLLEXPORT Datum stride_wake(PG_FUNCTION_ARGS) {
     });
 }
 
-}  // extern "C"
+} // extern "C"

@@ -13,4 +13,4 @@ job::Arguments explain_arguments(FunctionCallInfo fcinfo);
 // Stores the job, or finds the one that stands in for it (if_exists); returns its id.
 int64 submit(const job::Arguments &arguments);
 
-}  // namespace stride::api
+} // namespace stride::api

@@ -6,10 +6,12 @@ namespace stride::catalog {
 namespace {
 
 #define JOB_COLUMNS                                                                                                    \
-    "job_id, name, kind, owner::oid, owner_name, system_identifier, database_oid, extension_oid, timeline, statement, " \
-    "source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority, settings, session, "      \
-    "statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target, target_name, relations, "     \
-    "relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason, state, state_reason, attempt, " \
+    "job_id, name, kind, owner::oid, owner_name, system_identifier, database_oid, extension_oid, timeline, "           \
+    "statement, "                                                                                                      \
+    "source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority, settings, session, "     \
+    "statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target, target_name, relations, "    \
+    "relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason, state, state_reason, "        \
+    "attempt, "                                                                                                        \
     "failed_starts"
 
 constinit pg::FixedStatement select_job = {
@@ -19,17 +21,23 @@ constinit pg::FixedStatement select_unfinished = {
     "SELECT " JOB_COLUMNS
     " FROM stride_catalog.job WHERE state NOT IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled')"
     " ORDER BY priority DESC, job_id",
-    0, {}, nullptr};
+    0,
+    {},
+    nullptr};
 
 constinit pg::FixedStatement select_by_name = {
     "SELECT job_id, state FROM stride_catalog.job WHERE owner = $1::regrole AND name = $2"
     " AND state NOT IN ('succeeded', 'succeeded_with_rejects') ORDER BY job_id DESC LIMIT 1",
-    2, {OIDOID, TEXTOID}, nullptr};
+    2,
+    {OIDOID, TEXTOID},
+    nullptr};
 
 constinit pg::FixedStatement select_by_statement = {
     "SELECT job_id, state FROM stride_catalog.job WHERE owner = $1::regrole AND name IS NULL AND statement = $2"
     " AND state NOT IN ('succeeded', 'succeeded_with_rejects') ORDER BY job_id DESC LIMIT 1",
-    2, {OIDOID, TEXTOID}, nullptr};
+    2,
+    {OIDOID, TEXTOID},
+    nullptr};
 
 constinit pg::FixedStatement insert_row = {
     "INSERT INTO stride_catalog.job (name, kind, owner, owner_name, system_identifier, database_oid, extension_oid,"
@@ -40,10 +48,10 @@ constinit pg::FixedStatement insert_row = {
     " VALUES ($1, $2, $3::regrole, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
     " $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, 'queued', now()) RETURNING job_id",
     35,
-    {TEXTOID,      TEXTOID,        OIDOID,  NAMEOID,  INT8OID,  OIDOID,  OIDOID,  INT4OID, TEXTOID,
-     TEXTOID,      NAMEARRAYOID,   INT4OID, INT4OID,  TEXTOID,  INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, JSONBOID,
-     JSONBOID,     TEXTOID,        TEXTOID, TEXTOID,  OIDOID,   TEXTOID, TEXTOID, OIDOID,  TEXTOID,
-     OIDARRAYOID,  TEXTARRAYOID,   TEXTOID, OIDOID,   TEXTOID,  TEXTOID, TEXTOID, TEXTOID},
+    {TEXTOID,     TEXTOID,      OIDOID,  NAMEOID, INT8OID, OIDOID,       OIDOID,         INT4OID, TEXTOID,
+     TEXTOID,     NAMEARRAYOID, INT4OID, INT4OID, TEXTOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, JSONBOID,
+     JSONBOID,    TEXTOID,      TEXTOID, TEXTOID, OIDOID,  TEXTOID,      TEXTOID,        OIDOID,  TEXTOID,
+     OIDARRAYOID, TEXTARRAYOID, TEXTOID, OIDOID,  TEXTOID, TEXTOID,      TEXTOID,        TEXTOID},
     nullptr};
 
 constinit pg::FixedStatement select_predecessor = {
@@ -51,13 +59,16 @@ constinit pg::FixedStatement select_predecessor = {
     " LEFT JOIN stride_catalog.job j USING (job_id)"
     " WHERE j.state IS DISTINCT FROM 'succeeded' AND j.state IS DISTINCT FROM 'succeeded_with_rejects'"
     " ORDER BY p.job_id LIMIT 1",
-    1, {INT8ARRAYOID}, nullptr};
+    1,
+    {INT8ARRAYOID},
+    nullptr};
 
 core::JobState state_of(const pg::Row &row, int column) {
     char *text = row.text(column);
     const std::optional<core::JobState> state = core::parse(text == nullptr ? "" : text);
     if (!state.has_value())
-        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("unknown job state \"%s\" in stride_catalog.job", text)));
+        ereport(ERROR,
+                (errcode(ERRCODE_DATA_CORRUPTED), errmsg("unknown job state \"%s\" in stride_catalog.job", text)));
     return *state;
 }
 
@@ -108,7 +119,7 @@ Job *job_of(const pg::Row &row) {
     return job;
 }
 
-}  // namespace
+} // namespace
 
 Home this_home() {
     return Home{static_cast<int64>(GetSystemIdentifier()), MyDatabaseId, pg::extension_oid(),
@@ -124,10 +135,11 @@ Job *find_job(int64 job_id) {
 Job *require_own_job(int64 job_id) {
     Job *job = find_job(job_id);
     if (job == nullptr || !has_privs_of_role(GetUserId(), job->owner))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("job %lld does not exist", static_cast<long long>(job_id)),
-                        errdetail("There is no job with this id that role \"%s\" may see.",
-                                  GetUserNameFromId(GetUserId(), false)),
-                        errhint("SELECT job_id, name, state FROM stride.jobs lists your jobs.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("job %lld does not exist", static_cast<long long>(job_id)),
+             errdetail("There is no job with this id that role \"%s\" may see.", GetUserNameFromId(GetUserId(), false)),
+             errhint("SELECT job_id, name, state FROM stride.jobs lists your jobs.")));
     return job;
 }
 
@@ -147,7 +159,8 @@ int64 find_resumable(Oid owner, const char *name, const char *statement, core::J
 bool predecessors_succeeded(ArrayType *depends_on, char **reason) {
     if (depends_on == nullptr) return true;
     return pg::read_fixed(select_predecessor, {pg::arg_array(depends_on)}, [&](const pg::Row &row) {
-               *reason = psprintf("waits for job %lld, which is %s", static_cast<long long>(row.int64_or(1, 0)), row.text(2));
+               *reason =
+                   psprintf("waits for job %lld, which is %s", static_cast<long long>(row.int64_or(1, 0)), row.text(2));
            }) == 0;
 }
 
@@ -161,20 +174,41 @@ int64 insert_job(const Job &job) {
     namestrcpy(&owner_name, job.owner_name);
     int64 job_id = 0;
     pg::read_fixed(insert_row,
-                   {arg_text(job.name), arg_text(job.kind), arg(ObjectIdGetDatum(job.owner)),
-                    arg(NameGetDatum(&owner_name)), arg_int64(job.home.system_identifier),
-                    arg(ObjectIdGetDatum(job.home.database)), arg(ObjectIdGetDatum(job.home.extension)),
-                    arg_int32(job.home.timeline), arg_text(job.statement), arg_text(job.source_alias),
-                    arg_array(job.wanted_key), arg_int32(job.workers), arg_int32(job.chunk_rows), arg_text(job.on_error),
+                   {arg_text(job.name),
+                    arg_text(job.kind),
+                    arg(ObjectIdGetDatum(job.owner)),
+                    arg(NameGetDatum(&owner_name)),
+                    arg_int64(job.home.system_identifier),
+                    arg(ObjectIdGetDatum(job.home.database)),
+                    arg(ObjectIdGetDatum(job.home.extension)),
+                    arg_int32(job.home.timeline),
+                    arg_text(job.statement),
+                    arg_text(job.source_alias),
+                    arg_array(job.wanted_key),
+                    arg_int32(job.workers),
+                    arg_int32(job.chunk_rows),
+                    arg_text(job.on_error),
                     arg_array(job.depends_on),
-                    job.has_start_at ? arg(TimestampTzGetDatum(job.start_at)) : pg::null_arg(), arg_int32(job.priority),
-                    arg(JsonbPGetDatum(job.settings)), arg(JsonbPGetDatum(job.session)), arg_text(job.statement_kind),
-                    arg_text(job.stored_sql), arg_text(job.stored_alias), arg(ObjectIdGetDatum(job.source)),
-                    arg_text(job.source_name), arg_text(job.source_shape),
+                    job.has_start_at ? arg(TimestampTzGetDatum(job.start_at)) : pg::null_arg(),
+                    arg_int32(job.priority),
+                    arg(JsonbPGetDatum(job.settings)),
+                    arg(JsonbPGetDatum(job.session)),
+                    arg_text(job.statement_kind),
+                    arg_text(job.stored_sql),
+                    arg_text(job.stored_alias),
+                    arg(ObjectIdGetDatum(job.source)),
+                    arg_text(job.source_name),
+                    arg_text(job.source_shape),
                     OidIsValid(job.target) ? arg(ObjectIdGetDatum(job.target)) : pg::null_arg(),
-                    arg_text(job.target_name), arg_array(job.relations), arg_array(job.relation_names),
-                    arg_text(job.walk), arg(ObjectIdGetDatum(job.key_index)), arg_text(job.key_index_name),
-                    arg_text(job.key_definition), arg_text(job.sink), arg_text(job.sink_reason)},
+                    arg_text(job.target_name),
+                    arg_array(job.relations),
+                    arg_array(job.relation_names),
+                    arg_text(job.walk),
+                    arg(ObjectIdGetDatum(job.key_index)),
+                    arg_text(job.key_index_name),
+                    arg_text(job.key_definition),
+                    arg_text(job.sink),
+                    arg_text(job.sink_reason)},
                    [&](const pg::Row &row) { job_id = row.int64_or(1, 0); });
     return job_id;
 }
@@ -185,4 +219,4 @@ List *unfinished_jobs() {
     return jobs;
 }
 
-}  // namespace stride::catalog
+} // namespace stride::catalog

@@ -29,8 +29,8 @@ struct Job {
     char *statement;
     char *source_alias;
     ArrayType *wanted_key;
-    int32 workers;      // as resolved at submit; 0 = chooses by itself
-    int32 chunk_rows;   // 0 = adapts
+    int32 workers;    // as resolved at submit; 0 = chooses by itself
+    int32 chunk_rows; // 0 = adapts
     char *on_error;
     ArrayType *depends_on;
     bool has_start_at;
@@ -43,11 +43,11 @@ struct Job {
     char *stored_alias;
     Oid source;
     char *source_name;
-    char *source_shape;   // walk/shape.hpp
-    Oid target;           // InvalidOid when nothing is written
+    char *source_shape; // walk/shape.hpp
+    Oid target;         // InvalidOid when nothing is written
     char *target_name;
-    ArrayType *relations;       // oid[], ascending
-    ArrayType *relation_names;  // text[], in the same order
+    ArrayType *relations;      // oid[], ascending
+    ArrayType *relation_names; // text[], in the same order
     char *walk;
     Oid key_index;
     char *key_index_name;
@@ -78,18 +78,18 @@ bool predecessors_succeeded(ArrayType *depends_on, char **reason);
 int64 insert_job(const Job &job);
 
 // The scheduler's reads and writes.
-List *unfinished_jobs();  // List of Job *, by priority descending, then id
+List *unfinished_jobs(); // List of Job *, by priority descending, then id
 void set_state(int64 job_id, core::JobState state, const char *reason);
 void set_reason(int64 job_id, const char *reason);
 void mark_started(int64 job_id);                        // queued -> running, with started_at
 void mark_finished(int64 job_id, core::JobState state); // with finished_at
 void mark_requeued(int64 job_id, const Home &home);     // a new attempt; clears the error
 void set_failed_starts(int64 job_id, int32 failed_starts);
-void alter_job(int64 job_id, Jsonb *arguments);         // {"workers", "chunk_rows", "settings"}, those that are there
+void alter_job(int64 job_id, Jsonb *arguments); // {"workers", "chunk_rows", "settings"}, those that are there
 void move_home(int64 job_id, const Home &home);
-void rebind(const Job &job);                            // relation oids looked up again by name
-void copy_failure_to_job(int64 job_id);                 // the newest failure of the job's attempt becomes its error
-void purge_history(int retention_minutes);              // finished jobs older than that, chunk rows a day after success
-void delete_job(int64 job_id);                          // with all that hangs on it
+void rebind(const Job &job);               // relation oids looked up again by name
+void copy_failure_to_job(int64 job_id);    // the newest failure of the job's attempt becomes its error
+void purge_history(int retention_minutes); // finished jobs older than that, chunk rows a day after success
+void delete_job(int64 job_id);             // with all that hangs on it
 
-}  // namespace stride::catalog
+} // namespace stride::catalog

@@ -8,12 +8,16 @@ namespace {
 constinit pg::FixedStatement insert_request = {
     "INSERT INTO stride_catalog.request (job_id, action, arguments, session_role, role_name, requested_at)"
     " VALUES ($1, $2, $3, $4, $5, clock_timestamp())",
-    5, {INT8OID, TEXTOID, JSONBOID, NAMEOID, NAMEOID}, nullptr};
+    5,
+    {INT8OID, TEXTOID, JSONBOID, NAMEOID, NAMEOID},
+    nullptr};
 
 constinit pg::FixedStatement select_requests = {
     "SELECT request_id, job_id, action, arguments, session_role, role_name FROM stride_catalog.request"
     " ORDER BY request_id",
-    0, {}, nullptr};
+    0,
+    {},
+    nullptr};
 
 constinit pg::FixedStatement delete_one_request = {
     "DELETE FROM stride_catalog.request WHERE request_id = $1", 1, {INT8OID}, nullptr};
@@ -21,7 +25,9 @@ constinit pg::FixedStatement delete_one_request = {
 constinit pg::FixedStatement insert_event = {
     "INSERT INTO stride_catalog.event (event_at, job_id, session_role, role_name, event, from_state, to_state, detail)"
     " VALUES (clock_timestamp(), $1, coalesce($2, session_user), coalesce($3, session_user), $4, $5, $6, $7)",
-    7, {INT8OID, NAMEOID, NAMEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}, nullptr};
+    7,
+    {INT8OID, NAMEOID, NAMEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
+    nullptr};
 
 constinit pg::FixedStatement insert_failure = {
     "INSERT INTO stride_catalog.failure (job_id, split, attempt, failed_at, policy, lower_key, upper_key, sqlstate,"
@@ -34,7 +40,9 @@ constinit pg::FixedStatement insert_failure = {
 constinit pg::FixedStatement select_failure = {
     "SELECT policy, message FROM stride_catalog.failure WHERE job_id = $1 AND attempt = $2"
     " ORDER BY policy = 'fail' DESC, failure_id DESC LIMIT 1",
-    2, {INT8OID, INT4OID}, nullptr};
+    2,
+    {INT8OID, INT4OID},
+    nullptr};
 
 constinit pg::FixedStatement delete_failures = {
     "DELETE FROM stride_catalog.failure WHERE job_id = $1 AND policy = 'pause'", 1, {INT8OID}, nullptr};
@@ -46,13 +54,12 @@ NullableDatum arg_name(const char *name) {
     return pg::arg(NameGetDatum(copy));
 }
 
-}  // namespace
+} // namespace
 
 void append_request(int64 job_id, const char *action, Jsonb *arguments) {
-    pg::run_fixed(insert_request,
-                  {pg::arg_int64(job_id), pg::arg_text(action), pg::arg(JsonbPGetDatum(arguments)),
-                   arg_name(GetUserNameFromId(GetSessionUserId(), false)),
-                   arg_name(GetUserNameFromId(GetUserId(), false))});
+    pg::run_fixed(insert_request, {pg::arg_int64(job_id), pg::arg_text(action), pg::arg(JsonbPGetDatum(arguments)),
+                                   arg_name(GetUserNameFromId(GetSessionUserId(), false)),
+                                   arg_name(GetUserNameFromId(GetUserId(), false))});
 }
 
 List *pending_requests() {
@@ -65,13 +72,15 @@ List *pending_requests() {
     return requests;
 }
 
-void delete_request(int64 request_id) { pg::run_fixed(delete_one_request, {pg::arg_int64(request_id)}); }
+void delete_request(int64 request_id) {
+    pg::run_fixed(delete_one_request, {pg::arg_int64(request_id)});
+}
 
 void append_event(int64 job_id, const Actor &actor, const char *event, const char *from_state, const char *to_state,
                   const char *detail) {
-    pg::run_fixed(insert_event, {pg::arg_int64(job_id), arg_name(actor.session_role), arg_name(actor.role),
-                                 pg::arg_text(event), pg::arg_text(from_state), pg::arg_text(to_state),
-                                 pg::arg_text(detail)});
+    pg::run_fixed(insert_event,
+                  {pg::arg_int64(job_id), arg_name(actor.session_role), arg_name(actor.role), pg::arg_text(event),
+                   pg::arg_text(from_state), pg::arg_text(to_state), pg::arg_text(detail)});
 }
 
 void append_failure(const Failure &failure) {
@@ -93,6 +102,8 @@ char *newest_failure_policy(int64 job_id, int32 attempt, char **message) {
     return policy;
 }
 
-void forget_failures(int64 job_id) { pg::run_fixed(delete_failures, {pg::arg_int64(job_id)}); }
+void forget_failures(int64 job_id) {
+    pg::run_fixed(delete_failures, {pg::arg_int64(job_id)});
+}
 
-}  // namespace stride::catalog
+} // namespace stride::catalog

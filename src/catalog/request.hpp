@@ -11,7 +11,7 @@ namespace stride::catalog {
 struct Request {
     int64 request_id;
     int64 job_id;
-    char *action;  // "pause", "resume", "cancel", "alter", "forget"
+    char *action; // "pause", "resume", "cancel", "alter", "forget"
     Jsonb *arguments;
     char *session_role;
     char *role_name;
@@ -20,7 +20,7 @@ struct Request {
 // Appends a request in the caller's transaction, with session_user and current_user of the caller.
 void append_request(int64 job_id, const char *action, Jsonb *arguments);
 
-List *pending_requests();  // List of Request *, oldest first
+List *pending_requests(); // List of Request *, oldest first
 void delete_request(int64 request_id);
 
 // Who made something happen: a caller, or (both nullptr) pg_stride itself, shown as the extension's own roles.
@@ -34,7 +34,7 @@ void append_event(int64 job_id, const Actor &actor, const char *event, const cha
 // What ended an attempt at a chunk.  `policy` is what follows: "fail" or "pause".
 struct Failure {
     int64 job_id;
-    int32 split;  // 0 = before any split was claimed
+    int32 split; // 0 = before any split was claimed
     int32 attempt;
     const char *policy;
     ArrayType *lower;
@@ -49,4 +49,4 @@ char *newest_failure_policy(int64 job_id, int32 attempt, char **message);
 // Takes away a job's failures that were answered by a pause, so that a resume is not paused by them again.
 void forget_failures(int64 job_id);
 
-}  // namespace stride::catalog
+} // namespace stride::catalog

@@ -8,24 +8,24 @@ namespace stride::catalog {
 
 // A job's settings with the GUC defaults filled in.  Times in ms, sizes in bytes.
 struct Settings {
-    int chunk_time;               // target time of a chunk, ms
-    bool delivery_at_least_once;  // "delivery": "exactly_once" | "at_least_once"
+    int chunk_time;              // target time of a chunk, ms
+    bool delivery_at_least_once; // "delivery": "exactly_once" | "at_least_once"
     bool freeze_time;
-    int history_retention;           // seconds are too fine for it: minutes
-    int lock_timeout;                // ms, a chunk transaction's
-    int progress_interval;           // ms between the NOTICEs of run; 0 = quiet
-    int retry_delay;                 // ms before the first retry of a transient error
-    int retry_limit;                 // attempts at the same chunk of a transient error before the job pauses
-    bool self_reference_per_chunk;   // "self_reference": "refuse" | "per_chunk"
+    int history_retention;         // seconds are too fine for it: minutes
+    int lock_timeout;              // ms, a chunk transaction's
+    int progress_interval;         // ms between the NOTICEs of run; 0 = quiet
+    int retry_delay;               // ms before the first retry of a transient error
+    int retry_limit;               // attempts at the same chunk of a transient error before the job pauses
+    bool self_reference_per_chunk; // "self_reference": "refuse" | "per_chunk"
 };
 
 // GUCs that are not settings of a job.
-extern bool enabled;                // stride.enabled, sighup
-extern bool enable_superuser_jobs;  // stride.enable_superuser_jobs, sighup
-extern int max_workers;             // stride.max_workers, sighup: all jobs of the cluster
-extern int max_workers_per_job;     // superuser
-extern int max_workers_per_role;    // superuser
-extern int default_workers;         // stride.workers, user: what workers => NULL takes (2)
+extern bool enabled;               // stride.enabled, sighup
+extern bool enable_superuser_jobs; // stride.enable_superuser_jobs, sighup
+extern int max_workers;            // stride.max_workers, sighup: all jobs of the cluster
+extern int max_workers_per_job;    // superuser
+extern int max_workers_per_role;   // superuser
+extern int default_workers;        // stride.workers, user: what workers => NULL takes (2)
 
 // Defines all GUCs and reserves the prefix; at _PG_init.
 void define_gucs();
@@ -56,11 +56,11 @@ struct SettingInfo {
     const char *initial;
     const char *unit;
     const char *description;
-    const char *current;  // the default in this session
+    const char *current; // the default in this session
 };
 
 // The keys of `settings`, alphabetical; `index` from 0.
 int settings_count();
 SettingInfo setting_info(int index);
 
-}  // namespace stride::catalog
+} // namespace stride::catalog

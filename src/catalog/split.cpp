@@ -12,17 +12,23 @@ constinit pg::FixedStatement select_candidates = {
     " coalesce(extract(epoch FROM not_before - clock_timestamp()) * 1000, 0)::double precision"
     " FROM stride_catalog.split WHERE job_id = $1 AND state IN ('pending', 'running')"
     " ORDER BY state, split FOR UPDATE SKIP LOCKED",
-    1, {INT8OID}, nullptr};
+    1,
+    {INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement update_claim = {
     "UPDATE stride_catalog.split SET state = 'running', epoch = epoch + 1, cookie = $3, worker_pid = pg_backend_pid()"
     " WHERE job_id = $1 AND split = $2",
-    3, {INT8OID, INT4OID, INT8OID}, nullptr};
+    3,
+    {INT8OID, INT4OID, INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement select_fence = {
     "SELECT lower_key, position_key, upper_key, chunks, attempts FROM stride_catalog.split"
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND state = 'running' FOR UPDATE",
-    3, {INT8OID, INT4OID, INT8OID}, nullptr};
+    3,
+    {INT8OID, INT4OID, INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement update_checkpoint = {
     "WITH advanced AS ("
@@ -46,12 +52,16 @@ constinit pg::FixedStatement update_back_off = {
     "UPDATE stride_catalog.split SET state = 'pending', cookie = NULL, worker_pid = NULL, retries = retries + $5,"
     " attempts = attempts + $5, not_before = clock_timestamp() + $4 * interval '1 millisecond'"
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND state = 'running'",
-    5, {INT8OID, INT4OID, INT8OID, FLOAT8OID, INT4OID}, nullptr};
+    5,
+    {INT8OID, INT4OID, INT8OID, FLOAT8OID, INT4OID},
+    nullptr};
 
 constinit pg::FixedStatement update_give_back = {
     "UPDATE stride_catalog.split SET state = 'pending', cookie = NULL, worker_pid = NULL"
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND state = 'running'",
-    3, {INT8OID, INT4OID, INT8OID}, nullptr};
+    3,
+    {INT8OID, INT4OID, INT8OID},
+    nullptr};
 
 // A running split whose worker still lives is not to be claimed.  Read after the row's lock was taken: whoever claimed it
 // before had registered its cookie before that.
@@ -61,7 +71,7 @@ bool is_claimable(const pg::Row &row) {
     return !shared::is_live(row.int64_or(3, 0));
 }
 
-}  // namespace
+} // namespace
 
 bool claim_split(int64 job_id, int64 cookie, Split *claimed, double *wait_ms) {
     bool found = false;
@@ -74,8 +84,8 @@ bool claim_split(int64 job_id, int64 cookie, Split *claimed, double *wait_ms) {
             return;
         }
         found = true;
-        *claimed = Split{job_id,       row.int32_or(1, 0), row.int64_or(4, 0) + 1, row.array(5), row.array(6),
-                         row.array(7), row.int32_or(8, 0), row.int32_or(9, 0)};
+        *claimed = Split{job_id,       row.int32_or(1, 0), row.int64_or(4, 0) + 1, row.array(5),
+                         row.array(6), row.array(7),       row.int32_or(8, 0),     row.int32_or(9, 0)};
     });
     if (!found) return false;
     pg::run_fixed(update_claim, {pg::arg_int64(job_id), pg::arg_int32(claimed->split), pg::arg_int64(cookie)});
@@ -100,14 +110,14 @@ bool fence(Split *split) {
 bool write_checkpoint(const Split &split, const Checkpoint &checkpoint) {
     const uint64 written = pg::run_fixed(
         update_checkpoint,
-        {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(split.epoch), pg::arg_array(split.position),
-         pg::arg_array(split.upper), pg::arg_array(checkpoint.position), pg::arg(BoolGetDatum(checkpoint.done)),
-         pg::arg_int32(checkpoint.worker), pg::arg_int32(checkpoint.attempt), pg::arg_int64(checkpoint.rows_read),
-         pg::arg_int64(checkpoint.rows_written), pg::arg_int64(checkpoint.rows_filtered),
-         pg::arg(TimestampTzGetDatum(checkpoint.started_at)), pg::arg(Float8GetDatum(checkpoint.plan_ms)),
-         pg::arg(Float8GetDatum(checkpoint.read_ms)), pg::arg(Float8GetDatum(checkpoint.write_ms)),
-         pg::arg(Float8GetDatum(checkpoint.checkpoint_ms)), pg::arg(Float8GetDatum(checkpoint.previous_commit_ms)),
-         pg::arg_int64(checkpoint.wal_bytes)});
+        {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(split.epoch),
+         pg::arg_array(split.position), pg::arg_array(split.upper), pg::arg_array(checkpoint.position),
+         pg::arg(BoolGetDatum(checkpoint.done)), pg::arg_int32(checkpoint.worker), pg::arg_int32(checkpoint.attempt),
+         pg::arg_int64(checkpoint.rows_read), pg::arg_int64(checkpoint.rows_written),
+         pg::arg_int64(checkpoint.rows_filtered), pg::arg(TimestampTzGetDatum(checkpoint.started_at)),
+         pg::arg(Float8GetDatum(checkpoint.plan_ms)), pg::arg(Float8GetDatum(checkpoint.read_ms)),
+         pg::arg(Float8GetDatum(checkpoint.write_ms)), pg::arg(Float8GetDatum(checkpoint.checkpoint_ms)),
+         pg::arg(Float8GetDatum(checkpoint.previous_commit_ms)), pg::arg_int64(checkpoint.wal_bytes)});
     return written == 1;
 }
 
@@ -121,4 +131,4 @@ void give_back(const Split &split) {
                   {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(split.epoch)});
 }
 
-}  // namespace stride::catalog
+} // namespace stride::catalog

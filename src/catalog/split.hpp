@@ -15,14 +15,14 @@ struct Split {
     ArrayType *lower;
     ArrayType *position;
     ArrayType *upper;
-    int32 chunks;    // chunks committed so far: the number of the last one
-    int32 attempts;  // failed attempts at the present position
+    int32 chunks;   // chunks committed so far: the number of the last one
+    int32 attempts; // failed attempts at the present position
 };
 
 struct NewSplit {
     ArrayType *lower;
     ArrayType *upper;
-    int32 lower_sample;  // ordinal of the sampled key that is the lower bound; -1 for the first split
+    int32 lower_sample; // ordinal of the sampled key that is the lower bound; -1 for the first split
     int32 upper_sample;
     int64 rows_estimate;
 };
@@ -42,8 +42,8 @@ bool claim_split(int64 job_id, int64 cookie, Split *claimed, double *wait_ms);
 bool fence(Split *split);
 
 struct Checkpoint {
-    ArrayType *position;  // the chunk's upper key
-    bool done;            // position is the split's upper bound
+    ArrayType *position; // the chunk's upper key
+    bool done;           // position is the split's upper bound
     int32 worker;
     int32 attempt;
     int64 rows_read;
@@ -54,7 +54,7 @@ struct Checkpoint {
     double read_ms;
     double write_ms;
     double checkpoint_ms;
-    double previous_commit_ms;  // of the worker's chunk before this one
+    double previous_commit_ms; // of the worker's chunk before this one
     int64 wal_bytes;
 };
 
@@ -78,12 +78,12 @@ bool halve_largest(int64 job_id, CompareKeys compare, void *context);
 struct SplitCounts {
     int64 all;
     int64 done;
-    int64 claimable;  // pending and not backing off, or running under a worker that is gone
-    int64 halvable;   // running, with stored sample keys inside
+    int64 claimable; // pending and not backing off, or running under a worker that is gone
+    int64 halvable;  // running, with stored sample keys inside
 };
 SplitCounts count_splits(int64 job_id);
 
 // Raises the epoch of every split, so that no chunk in flight can commit; false if a row is locked (try again later).
 bool raise_epochs(int64 job_id);
 
-}  // namespace stride::catalog
+} // namespace stride::catalog

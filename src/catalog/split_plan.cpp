@@ -9,17 +9,23 @@ namespace {
 
 constinit pg::FixedStatement insert_sample_row = {
     "INSERT INTO stride_catalog.sample (job_id, ordinal, key) VALUES ($1, $2, $3)",
-    3, {INT8OID, INT4OID, TEXTARRAYOID}, nullptr};
+    3,
+    {INT8OID, INT4OID, TEXTARRAYOID},
+    nullptr};
 
 constinit pg::FixedStatement insert_split_row = {
     "INSERT INTO stride_catalog.split (job_id, split, lower_key, position_key, upper_key, lower_sample, upper_sample,"
     " rows_estimate) VALUES ($1, $2, $3, $3, $4, $5, $6, $7)",
-    7, {INT8OID, INT4OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID, INT4OID, INT8OID}, nullptr};
+    7,
+    {INT8OID, INT4OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID, INT4OID, INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement insert_done_row = {
     "INSERT INTO stride_catalog.split (job_id, split, upper_key, lower_sample, upper_sample, rows_estimate, state)"
     " VALUES ($1, 1, '{}', -1, 0, 0, 'done')",
-    1, {INT8OID}, nullptr};
+    1,
+    {INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement select_has_plan = {
     "SELECT 1 FROM stride_catalog.split WHERE job_id = $1 LIMIT 1", 1, {INT8OID}, nullptr};
@@ -27,30 +33,42 @@ constinit pg::FixedStatement select_has_plan = {
 constinit pg::FixedStatement select_halvable = {
     "SELECT split FROM stride_catalog.split WHERE job_id = $1 AND state = 'running' AND upper_sample - lower_sample > 1"
     " ORDER BY rows_estimate - rows_read DESC",
-    1, {INT8OID}, nullptr};
+    1,
+    {INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement lock_halvable = {
     "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read FROM stride_catalog.split"
     " WHERE job_id = $1 AND split = $2 AND state = 'running' FOR UPDATE",
-    2, {INT8OID, INT4OID}, nullptr};
+    2,
+    {INT8OID, INT4OID},
+    nullptr};
 
-constinit pg::FixedStatement select_samples = {
-    "SELECT ordinal, key FROM stride_catalog.sample WHERE job_id = $1 AND ordinal > $2 AND ordinal < $3 ORDER BY ordinal",
-    3, {INT8OID, INT4OID, INT4OID}, nullptr};
+constinit pg::FixedStatement select_samples = {"SELECT ordinal, key FROM stride_catalog.sample WHERE job_id = $1 AND "
+                                               "ordinal > $2 AND ordinal < $3 ORDER BY ordinal",
+                                               3,
+                                               {INT8OID, INT4OID, INT4OID},
+                                               nullptr};
 
-constinit pg::FixedStatement update_upper = {
-    "UPDATE stride_catalog.split SET upper_key = $3, upper_sample = $4, rows_estimate = $5 WHERE job_id = $1 AND split = $2",
-    5, {INT8OID, INT4OID, TEXTARRAYOID, INT4OID, INT8OID}, nullptr};
+constinit pg::FixedStatement update_upper = {"UPDATE stride_catalog.split SET upper_key = $3, upper_sample = $4, "
+                                             "rows_estimate = $5 WHERE job_id = $1 AND split = $2",
+                                             5,
+                                             {INT8OID, INT4OID, TEXTARRAYOID, INT4OID, INT8OID},
+                                             nullptr};
 
 constinit pg::FixedStatement insert_upper_half = {
     "INSERT INTO stride_catalog.split (job_id, split, lower_key, position_key, upper_key, lower_sample, upper_sample,"
     " rows_estimate) SELECT $1, max(split) + 1, $2, $2, $3, $4, $5, $6 FROM stride_catalog.split WHERE job_id = $1",
-    6, {INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID, INT4OID, INT8OID}, nullptr};
+    6,
+    {INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID, INT4OID, INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement select_states = {
     "SELECT state = 'done', state = 'running', cookie, not_before > clock_timestamp(), upper_sample - lower_sample > 1"
     " FROM stride_catalog.split WHERE job_id = $1",
-    1, {INT8OID}, nullptr};
+    1,
+    {INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement lock_all = {
     "SELECT split FROM stride_catalog.split WHERE job_id = $1 FOR UPDATE SKIP LOCKED", 1, {INT8OID}, nullptr};
@@ -58,7 +76,9 @@ constinit pg::FixedStatement lock_all = {
 constinit pg::FixedStatement update_epochs = {
     "UPDATE stride_catalog.split SET epoch = epoch + 1, cookie = NULL, worker_pid = NULL,"
     " state = CASE WHEN state = 'running' THEN 'pending' ELSE state END WHERE job_id = $1",
-    1, {INT8OID}, nullptr};
+    1,
+    {INT8OID},
+    nullptr};
 
 struct SampledKey {
     int32 ordinal;
@@ -80,7 +100,9 @@ SampledKey *keys_ahead(int64 job_id, const Halvable &split, CompareKeys compare,
     int stored = 0;
     pg::read_fixed(select_samples,
                    {pg::arg_int64(job_id), pg::arg_int32(split.lower_sample), pg::arg_int32(split.upper_sample)},
-                   [&](const pg::Row &row) { keys[stored++] = SampledKey{row.int32_or(1, 0), row.array(2)}; });
+                   [&](const pg::Row &row) {
+                       keys[stored++] = SampledKey{row.int32_or(1, 0), row.array(2)};
+                   });
     int ahead = 0;
     for (int i = 0; i < stored; i++) {
         if (split.position != nullptr && compare(keys[i].key, split.position, context) <= 0) continue;
@@ -114,22 +136,25 @@ bool halve(int64 job_id, int32 split, CompareKeys compare, void *context) {
     return true;
 }
 
-}  // namespace
+} // namespace
 
 void insert_sample(int64 job_id, int32 ordinal, ArrayType *key) {
     pg::run_fixed(insert_sample_row, {pg::arg_int64(job_id), pg::arg_int32(ordinal), pg::arg_array(key)});
 }
 
 void insert_split(int64 job_id, int32 split, const NewSplit &fresh) {
-    pg::run_fixed(insert_split_row,
-                  {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_array(fresh.lower), pg::arg_array(fresh.upper),
-                   pg::arg_int32(fresh.lower_sample), pg::arg_int32(fresh.upper_sample),
-                   pg::arg_int64(fresh.rows_estimate)});
+    pg::run_fixed(insert_split_row, {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_array(fresh.lower),
+                                     pg::arg_array(fresh.upper), pg::arg_int32(fresh.lower_sample),
+                                     pg::arg_int32(fresh.upper_sample), pg::arg_int64(fresh.rows_estimate)});
 }
 
-void insert_empty_plan(int64 job_id) { pg::run_fixed(insert_done_row, {pg::arg_int64(job_id)}); }
+void insert_empty_plan(int64 job_id) {
+    pg::run_fixed(insert_done_row, {pg::arg_int64(job_id)});
+}
 
-bool has_plan(int64 job_id) { return pg::run_fixed(select_has_plan, {pg::arg_int64(job_id)}) > 0; }
+bool has_plan(int64 job_id) {
+    return pg::run_fixed(select_has_plan, {pg::arg_int64(job_id)}) > 0;
+}
 
 bool halve_largest(int64 job_id, CompareKeys compare, void *context) {
     List *candidates = NIL;
@@ -165,4 +190,4 @@ bool raise_epochs(int64 job_id) {
     return true;
 }
 
-}  // namespace stride::catalog
+} // namespace stride::catalog

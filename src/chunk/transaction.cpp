@@ -18,7 +18,8 @@ double milliseconds_since(const instr_time &start) {
 // The owner switch wraps only our fixed statements: between them every identity is the job's owner.
 void require_owner(Oid owner) {
     if (GetUserId() != owner || GetSessionUserId() != owner || GetOuterUserId() != owner)
-        elog(ERROR, "a chunk of role %u would run as %u/%u/%u", owner, GetUserId(), GetSessionUserId(), GetOuterUserId());
+        elog(ERROR, "a chunk of role %u would run as %u/%u/%u", owner, GetUserId(), GetSessionUserId(),
+             GetOuterUserId());
     if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
         ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
                         errmsg("the job's owner, role with OID %u, no longer exists", owner),
@@ -89,7 +90,7 @@ void checkpoint(const Work &work, const Identity &identity, const catalog::Split
                                static_cast<long long>(split.job_id))));
 }
 
-}  // namespace
+} // namespace
 
 Result run_chunk(Work &work, const Identity &identity, catalog::Split *split, int64 limit, const Carry &carried) {
     Result result = {};
@@ -138,4 +139,4 @@ Result run_chunk(Work &work, const Identity &identity, catalog::Split *split, in
     return result;
 }
 
-}  // namespace stride::chunk
+} // namespace stride::chunk

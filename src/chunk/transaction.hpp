@@ -10,8 +10,8 @@ namespace stride::chunk {
 
 // How far a chunk reaches from the split's position.
 struct Reach {
-    int64 rows;        // driving rows in (position, upper]
-    ArrayType *upper;  // the chunk's upper key: the last row's, or the split's bound when nothing more is left before it
+    int64 rows;       // driving rows in (position, upper]
+    ArrayType *upper; // the chunk's upper key: the last row's, or the split's bound when nothing more is left before it
     bool reached_end;
 };
 
@@ -33,7 +33,7 @@ protected:
 };
 
 struct Identity {
-    Oid owner;       // current, session and outer user must all be this role
+    Oid owner; // current, session and outer user must all be this role
     int32 worker;
     int32 attempt;
     shared::WorkerSlot *slot;
@@ -50,7 +50,7 @@ struct Carry {
 struct Result {
     Outcome outcome;
     int64 rows_read;
-    double work_ms;  // from the fence to the end of the commit
+    double work_ms; // from the fence to the end of the commit
     Carry carry;
 };
 
@@ -58,4 +58,4 @@ struct Result {
 // memory context must be one that is reset after the chunk.
 Result run_chunk(Work &work, const Identity &identity, catalog::Split *split, int64 limit, const Carry &carried);
 
-}  // namespace stride::chunk
+} // namespace stride::chunk

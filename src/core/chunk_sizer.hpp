@@ -17,106 +17,96 @@
 
 namespace stride::core {
 
-class ChunkSizer
-{
+class ChunkSizer {
 public:
-	static constexpr long long start_rows = 1000; // the first chunk of an adaptive job
-	static constexpr long long least_rows = 100;
-	static constexpr long long most_rows = 100000;
-	static constexpr double default_target_ms = 200.0;
-	static constexpr std::size_t history_size = 10;	 // samples the law needs, and the most it looks at
-	static constexpr std::size_t percentile_rank = 9; // nearest rank of p90 among 10: the second largest
-	static constexpr double growth_limit = 1.5;		 // the most that one step of the law grows
-	static constexpr double ramp_factor = 2.0;		 // growth a sample while the history fills
-	static constexpr double ramp_below = 0.5;		 // of the target: a faster chunk lets the ramp grow
-	static constexpr double slow_factor = 5.0;		 // times the target: a slower chunk shrinks at once
-	static constexpr long long slow_divisor = 10;
-	static constexpr double full_share = 0.5; // of rows(): a smaller sample says little about a full chunk
+    static constexpr long long start_rows = 1000; // the first chunk of an adaptive job
+    static constexpr long long least_rows = 100;
+    static constexpr long long most_rows = 100000;
+    static constexpr double default_target_ms = 200.0;
+    static constexpr std::size_t history_size = 10;   // samples the law needs, and the most it looks at
+    static constexpr std::size_t percentile_rank = 9; // nearest rank of p90 among 10: the second largest
+    static constexpr double growth_limit = 1.5;       // the most that one step of the law grows
+    static constexpr double ramp_factor = 2.0;        // growth a sample while the history fills
+    static constexpr double ramp_below = 0.5;         // of the target: a faster chunk lets the ramp grow
+    static constexpr double slow_factor = 5.0;        // times the target: a slower chunk shrinks at once
+    static constexpr long long slow_divisor = 10;
+    static constexpr double full_share = 0.5; // of rows(): a smaller sample says little about a full chunk
 
-	// `fixed_rows` > 0 fixes the size, whatever it is; 0 (or less) adapts. `target_ms` is the wanted duration of a chunk
-	// in milliseconds; one that is not above 0 means the default.
-	constexpr explicit ChunkSizer(long long fixed_rows = 0, double target_ms = default_target_ms) noexcept
-		: fixed_{fixed_rows > 0}, rows_{fixed_rows > 0 ? fixed_rows : start_rows},
-		  target_ms_{target_ms > 0 ? target_ms : default_target_ms}
-	{
-	}
+    // `fixed_rows` > 0 fixes the size, whatever it is; 0 (or less) adapts. `target_ms` is the wanted duration of a chunk
+    // in milliseconds; one that is not above 0 means the default.
+    constexpr explicit ChunkSizer(long long fixed_rows = 0, double target_ms = default_target_ms) noexcept
+        : fixed_{fixed_rows > 0}, rows_{fixed_rows > 0 ? fixed_rows : start_rows}, target_ms_{target_ms > 0
+                                                                                                  ? target_ms
+                                                                                                  : default_target_ms} {
+    }
 
-	// The number of rows for the next chunk, at least 1.
-	constexpr long long rows() const noexcept { return rows_; }
+    // The number of rows for the next chunk, at least 1.
+    constexpr long long rows() const noexcept { return rows_; }
 
-	// Tells what a committed chunk of `rows` driving rows took, in milliseconds of work: throttled time left out, waits
-	// for locks included. A sample without rows or with a negative time is ignored. A short chunk, such as the last of a
-	// split, shows the fixed cost of a chunk rather than that of a row, and counts only if it was slower than the target.
-	constexpr void record(long long rows, double ms) noexcept
-	{
-		if (fixed_ || rows <= 0 || !(ms >= 0))
-			return;
-		if (ms > slow_factor * target_ms_)
-		{
-			// A tenth of the chunk that was slow: where other chunks of the old size are still on their way, their slow
-			// ends do not shrink it once more.
-			rows_ = std::clamp(std::min(rows_, rows / slow_divisor), least_rows, most_rows);
-			forget();
-			return;
-		}
-		if (static_cast<double>(rows) < full_share * static_cast<double>(rows_) && ms <= target_ms_)
-			return;
-		remember(ms / static_cast<double>(rows));
-		if (samples_ >= history_size)
-			follow_law();
-		else if (ms < ramp_below * target_ms_)
-			ramp();
-	}
+    // Tells what a committed chunk of `rows` driving rows took, in milliseconds of work: throttled time left out, waits
+    // for locks included. A sample without rows or with a negative time is ignored. A short chunk, such as the last of a
+    // split, shows the fixed cost of a chunk rather than that of a row, and counts only if it was slower than the target.
+    constexpr void record(long long rows, double ms) noexcept {
+        if (fixed_ || rows <= 0 || !(ms >= 0)) return;
+        if (ms > slow_factor * target_ms_) {
+            // A tenth of the chunk that was slow: where other chunks of the old size are still on their way, their slow
+            // ends do not shrink it once more.
+            rows_ = std::clamp(std::min(rows_, rows / slow_divisor), least_rows, most_rows);
+            forget();
+            return;
+        }
+        if (static_cast<double>(rows) < full_share * static_cast<double>(rows_) && ms <= target_ms_) return;
+        remember(ms / static_cast<double>(rows));
+        if (samples_ >= history_size)
+            follow_law();
+        else if (ms < ramp_below * target_ms_)
+            ramp();
+    }
 
-	// Halves the size, of a fixed one too: the chunk asked for more memory than there is. The history starts anew.
-	constexpr void shrink() noexcept
-	{
-		rows_ = std::max(1LL, rows_ / 2);
-		forget();
-	}
+    // Halves the size, of a fixed one too: the chunk asked for more memory than there is. The history starts anew.
+    constexpr void shrink() noexcept {
+        rows_ = std::max(1LL, rows_ / 2);
+        forget();
+    }
 
 private:
-	constexpr void forget() noexcept
-	{
-		samples_ = 0;
-		next_ = 0;
-	}
+    constexpr void forget() noexcept {
+        samples_ = 0;
+        next_ = 0;
+    }
 
-	constexpr void remember(double ms_per_row) noexcept
-	{
-		ms_per_row_[next_] = ms_per_row;
-		next_ = (next_ + 1) % history_size;
-		samples_ = std::min(samples_ + 1, history_size);
-	}
+    constexpr void remember(double ms_per_row) noexcept {
+        ms_per_row_[next_] = ms_per_row;
+        next_ = (next_ + 1) % history_size;
+        samples_ = std::min(samples_ + 1, history_size);
+    }
 
-	// Waiting for 10 chunks of the first size would keep a fast job small for long (10 chunks of 1000 rows, then steps of
-	// 1.5). So while the history fills, each chunk that took less than half the target doubles the size: the doubled
-	// chunk is expected within the target, so the ramp does not overshoot.
-	constexpr void ramp() noexcept { resize(static_cast<double>(rows_) * ramp_factor); }
+    // Waiting for 10 chunks of the first size would keep a fast job small for long (10 chunks of 1000 rows, then steps of
+    // 1.5). So while the history fills, each chunk that took less than half the target doubles the size: the doubled
+    // chunk is expected within the target, so the ramp does not overshoot.
+    constexpr void ramp() noexcept { resize(static_cast<double>(rows_) * ramp_factor); }
 
-	constexpr void follow_law() noexcept
-	{
-		std::array<double, history_size> sorted = ms_per_row_;
-		std::sort(sorted.begin(), sorted.end());
-		const double p90 = sorted[percentile_rank - 1];
-		const double limit = static_cast<double>(rows_) * growth_limit;
-		// Written so that a p90 of 0 (a clock too coarse) grows by the limit and is no divisor.
-		resize(p90 * limit <= target_ms_ ? limit : target_ms_ / p90);
-	}
+    constexpr void follow_law() noexcept {
+        std::array<double, history_size> sorted = ms_per_row_;
+        std::sort(sorted.begin(), sorted.end());
+        const double p90 = sorted[percentile_rank - 1];
+        const double limit = static_cast<double>(rows_) * growth_limit;
+        // Written so that a p90 of 0 (a clock too coarse) grows by the limit and is no divisor.
+        resize(p90 * limit <= target_ms_ ? limit : target_ms_ / p90);
+    }
 
-	constexpr void resize(double wanted) noexcept
-	{
-		// Clamped before the conversion, which is undefined out of range.
-		rows_ = static_cast<long long>(
-			std::clamp(wanted, static_cast<double>(least_rows), static_cast<double>(most_rows)));
-	}
+    constexpr void resize(double wanted) noexcept {
+        // Clamped before the conversion, which is undefined out of range.
+        rows_ =
+            static_cast<long long>(std::clamp(wanted, static_cast<double>(least_rows), static_cast<double>(most_rows)));
+    }
 
-	bool fixed_;
-	long long rows_;
-	double target_ms_;
-	std::array<double, history_size> ms_per_row_{}; // a ring; its order does not matter to a percentile
-	std::size_t samples_ = 0;
-	std::size_t next_ = 0;
+    bool fixed_;
+    long long rows_;
+    double target_ms_;
+    std::array<double, history_size> ms_per_row_{}; // a ring; its order does not matter to a percentile
+    std::size_t samples_ = 0;
+    std::size_t next_ = 0;
 };
 
 static_assert(std::is_trivially_copyable_v<ChunkSizer> && std::is_trivially_destructible_v<ChunkSizer>);

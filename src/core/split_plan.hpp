@@ -19,48 +19,40 @@ namespace stride::core {
 inline constexpr int splits_per_worker = 8;
 
 // The number of splits that `samples` keys can bound when `wanted` are asked for: no more than the gaps, at least 1.
-constexpr int split_count(int samples, int wanted) noexcept
-{
-	if (samples < 0)
-		samples = 0;
-	if (wanted < 1)
-		wanted = 1;
-	return wanted - 1 > samples ? samples + 1 : wanted;
+constexpr int split_count(int samples, int wanted) noexcept {
+    if (samples < 0) samples = 0;
+    if (wanted < 1) wanted = 1;
+    return wanted - 1 > samples ? samples + 1 : wanted;
 }
 
 // The ordinal of the upper bound of split number `split` (0 .. splits - 1) of `splits`, where `splits` is what split_count
 // gave for `samples`. The last one is `samples`, the end of the walk. Strictly rising in `split`; gaps per split differ by
 // at most one. The lower bound of split 0 is -1, that of any other the upper bound of the one before.
-constexpr int upper_ordinal(int samples, int splits, int split) noexcept
-{
-	// The first r gaps end at ordinal r - 1; r is the split's share of all gaps, rounded to the nearest.
-	const long long gaps = static_cast<long long>(samples) + 1;
-	const long long until = (2 * gaps * (split + 1) + splits) / (2LL * splits);
-	return static_cast<int>(until) - 1;
+constexpr int upper_ordinal(int samples, int splits, int split) noexcept {
+    // The first r gaps end at ordinal r - 1; r is the split's share of all gaps, rounded to the nearest.
+    const long long gaps = static_cast<long long>(samples) + 1;
+    const long long until = (2 * gaps * (split + 1) + splits) / (2LL * splits);
+    return static_cast<int>(until) - 1;
 }
 
 // Fills `out` with the upper ordinals of all splits (their number is split_count(samples, wanted)), as far as it reaches,
 // and returns how many it wrote.
-constexpr std::size_t plan_splits(int samples, int wanted, std::span<int> out) noexcept
-{
-	if (samples < 0)
-		samples = 0;
-	const int splits = split_count(samples, wanted);
-	std::size_t written = 0;
-	for (int split = 0; split < splits && written < out.size(); ++split)
-		out[written++] = upper_ordinal(samples, splits, split);
-	return written;
+constexpr std::size_t plan_splits(int samples, int wanted, std::span<int> out) noexcept {
+    if (samples < 0) samples = 0;
+    const int splits = split_count(samples, wanted);
+    std::size_t written = 0;
+    for (int split = 0; split < splits && written < out.size(); ++split)
+        out[written++] = upper_ordinal(samples, splits, split);
+    return written;
 }
 
 // The ordinal at which to halve what is left of a split: strictly between `lower`, the ordinal of the last sample key at
 // or below the split's position (-1 if none), and `upper`, that of its upper bound (`samples` for the end of the walk).
 // The new split takes the upper part, which is the larger by at most one gap. Nothing when no sample key lies between.
-constexpr std::optional<int> halving_ordinal(int lower, int upper) noexcept
-{
-	const long long gaps = static_cast<long long>(upper) - lower;
-	if (gaps < 2)
-		return std::nullopt;
-	return static_cast<int>(lower + gaps / 2);
+constexpr std::optional<int> halving_ordinal(int lower, int upper) noexcept {
+    const long long gaps = static_cast<long long>(upper) - lower;
+    if (gaps < 2) return std::nullopt;
+    return static_cast<int>(lower + gaps / 2);
 }
 
 static_assert(std::is_trivially_copyable_v<std::optional<int>> && std::is_trivially_destructible_v<std::optional<int>>);

@@ -70,7 +70,9 @@ List *relation_and_children(Oid relation, bool inherited);
 Query *view_query(Oid view);
 
 // True for OLD and NEW in a view's query (15), the view itself: named there, but not read.
-inline bool is_view_itself(const RangeTblEntry *rte, Oid view) { return rte->relid == view; }
+inline bool is_view_itself(const RangeTblEntry *rte, Oid view) {
+    return rte->relid == view;
+}
 
 // ---- driver.cpp: which table reference the statement is driven by.
 
@@ -95,7 +97,9 @@ struct Candidate {
     Obstacle obstacle;
 };
 
-inline RangeTblEntry *entry_of(const Candidate &candidate) { return entry_at(candidate.level, candidate.rtindex); }
+inline RangeTblEntry *entry_of(const Candidate &candidate) {
+    return entry_at(candidate.level, candidate.rtindex);
+}
 
 // The query that a CTE reference means, and the levels above it (List of Query *, outermost first) in *above; `levels` are
 // those at the reference.  nullptr where it is recursive, or refers to itself.
@@ -122,7 +126,7 @@ void refuse_skip_locked(Query *query);
 void refuse_current_of(Query *query);
 void refuse_values(Query *query);
 void refuse_idle_select(Query *query);
-void refuse_target_kind(Oid target);  // 42809
+void refuse_target_kind(Oid target); // 42809
 void refuse_rules(Oid target);
 void refuse_perishable_target(Oid target, bool at_least_once);
 void refuse_system_relation(Oid relation, const char *role);
@@ -150,4 +154,4 @@ Query *freeze_time(Query *query);
 // ---- warnings.cpp: sentences (List of char *) on what is allowed but may surprise.
 List *collect_warnings(Query *query, const Statement &statement);
 
-}  // namespace stride::job
+} // namespace stride::job

@@ -14,12 +14,12 @@ namespace stride::job {
 namespace {
 
 [[noreturn]] void source_changed(const catalog::Job &job, const char *detail) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("the tables of job %lld have changed since it was submitted",
-                           static_cast<long long>(job.job_id)),
-                    errdetail("%s", detail),
-                    errhint("Cancel the job with SELECT stride.cancel(%lld) and submit the statement again.",
-                            static_cast<long long>(job.job_id))));
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("the tables of job %lld have changed since it was submitted", static_cast<long long>(job.job_id)),
+             errdetail("%s", detail),
+             errhint("Cancel the job with SELECT stride.cancel(%lld) and submit the statement again.",
+                     static_cast<long long>(job.job_id))));
     pg_unreachable();
 }
 
@@ -35,12 +35,14 @@ void require_bound_relations(const catalog::Job &job, const PlannedStmt *planned
             const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
             used = used || entry->relid == DatumGetObjectId(bound[i]);
         }
-        if (!used) source_changed(job, psprintf("The plan of a chunk does not use the table with OID %u that the statement named.",
-                                                DatumGetObjectId(bound[i])));
+        if (!used)
+            source_changed(job,
+                           psprintf("The plan of a chunk does not use the table with OID %u that the statement named.",
+                                    DatumGetObjectId(bound[i])));
     }
 }
 
-}  // namespace
+} // namespace
 
 LOCKMODE chunk_lock_mode(const catalog::Job &job, Oid relation) {
     return relation == job.target ? RowExclusiveLock : AccessShareLock;
@@ -83,10 +85,12 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
     pg::unpin(nest_level);
 }
 
-int64 ChunkStatement::run() { return static_cast<int64>(sink::run_statement(planned, job.stored_sql)); }
+int64 ChunkStatement::run() {
+    return static_cast<int64>(sink::run_statement(planned, job.stored_sql));
+}
 
 bool ChunkStatement::one_to_one() const {
     return strcmp(job.statement_kind, "update") == 0 || strcmp(job.statement_kind, "delete") == 0;
 }
 
-}  // namespace stride::job
+} // namespace stride::job

@@ -26,4 +26,4 @@ struct ChunkStatement final : chunk::Work {
 // The lock that a chunk takes on a relation of the job before it looks at anything.
 LOCKMODE chunk_lock_mode(const catalog::Job &job, Oid relation);
 
-}  // namespace stride::job
+} // namespace stride::job

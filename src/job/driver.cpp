@@ -9,15 +9,17 @@ namespace stride::job {
 namespace {
 
 struct Collector {
-    List *levels;      // Query *, outermost first: where CTE references are resolved
-    List *found;       // Candidate *
-    Query *mergeable;  // the level whose aggregates are partial results merged by ON CONFLICT DO UPDATE, or nullptr
+    List *levels;     // Query *, outermost first: where CTE references are resolved
+    List *found;      // Candidate *
+    Query *mergeable; // the level whose aggregates are partial results merged by ON CONFLICT DO UPDATE, or nullptr
 };
 
 void collect_level(Collector &collector, Query *level, Obstacle outer);
 void collect_item(Collector &collector, Query *level, Node *item, Obstacle obstacle);
 
-Obstacle first_of(Obstacle outer, Obstacle inner) { return outer == Obstacle::none ? inner : outer; }
+Obstacle first_of(Obstacle outer, Obstacle inner) {
+    return outer == Obstacle::none ? inner : outer;
+}
 
 // What this query level does to its rows that a part of them would not give the same.
 Obstacle level_obstacle(const Query *level, bool mergeable) {
@@ -133,47 +135,47 @@ double relation_pages(const RangeTblEntry *rte) {
     const char *name = relation_name(entry_of(candidate)->relid);
     const char *alias = entry_of(candidate)->eref->aliasname;
     switch (candidate.obstacle) {
-        case Obstacle::set_operation:
-            refuse(
-                psprintf("UNION, INTERSECT or EXCEPT stands over the driving relation %s.", name),
-                "Submit each branch of a UNION ALL as a job of its own; the other set operations need all rows at once.");
-        case Obstacle::limit:
-            refuse(
-                psprintf("LIMIT or OFFSET stands over the driving relation %s, and would be applied to each chunk.", name),
-                "Remove it, or say which rows are meant by a condition on the key in WHERE.");
-        case Obstacle::distinct:
-            refuse(psprintf("DISTINCT stands over the driving relation %s, and would be applied to each chunk.", name),
-                   "Insert into a table with a unique key with ON CONFLICT DO NOTHING instead of DISTINCT.");
-        case Obstacle::window:
-            refuse(psprintf("A window function stands over the driving relation %s, and would see one chunk's rows only.",
-                            name),
-                   "Compute the window function into a table first, then drive the job from that table.");
-        case Obstacle::having:
-            refuse(psprintf("HAVING stands over the driving relation %s, and would judge one chunk's rows only.", name),
-                   "Insert the groups with ON CONFLICT DO UPDATE, then remove with a second statement those that HAVING "
-                   "excludes.");
-        case Obstacle::aggregate:
-            refuse(
-                psprintf(
-                    "An aggregate or GROUP BY stands over the driving relation %s, and would see one chunk's rows only.",
-                    name),
-                "Use INSERT .. SELECT .. GROUP BY .. ON CONFLICT DO UPDATE with a SET that merges partial results, such as "
-                "SET total = t.total + excluded.total.");
-        case Obstacle::outer_join:
-            refuse(
-                psprintf(
-                    "The driving relation %s is on the nullable side of an outer join: a chunk without a match would add "
-                    "rows of NULLs.",
-                    name),
-                "Drive by the table on the other side of the join: name its alias in the argument \"source\".");
-        case Obstacle::shared_cte:
-            refuse(psprintf("The driving relation %s is read in a WITH query that is referred to more than once.", name),
-                   "Write the WITH query as a subquery where the driving rows come from.");
-        case Obstacle::recursive_cte:
-            refuse(psprintf("The driving relation %s is read in a recursive WITH query.", name),
-                   "Fill a table with the result of the recursion first, then drive the job from that table.");
-        case Obstacle::none:
-            break;
+    case Obstacle::set_operation:
+        refuse(
+            psprintf("UNION, INTERSECT or EXCEPT stands over the driving relation %s.", name),
+            "Submit each branch of a UNION ALL as a job of its own; the other set operations need all rows at once.");
+    case Obstacle::limit:
+        refuse(
+            psprintf("LIMIT or OFFSET stands over the driving relation %s, and would be applied to each chunk.", name),
+            "Remove it, or say which rows are meant by a condition on the key in WHERE.");
+    case Obstacle::distinct:
+        refuse(psprintf("DISTINCT stands over the driving relation %s, and would be applied to each chunk.", name),
+               "Insert into a table with a unique key with ON CONFLICT DO NOTHING instead of DISTINCT.");
+    case Obstacle::window:
+        refuse(psprintf("A window function stands over the driving relation %s, and would see one chunk's rows only.",
+                        name),
+               "Compute the window function into a table first, then drive the job from that table.");
+    case Obstacle::having:
+        refuse(psprintf("HAVING stands over the driving relation %s, and would judge one chunk's rows only.", name),
+               "Insert the groups with ON CONFLICT DO UPDATE, then remove with a second statement those that HAVING "
+               "excludes.");
+    case Obstacle::aggregate:
+        refuse(
+            psprintf(
+                "An aggregate or GROUP BY stands over the driving relation %s, and would see one chunk's rows only.",
+                name),
+            "Use INSERT .. SELECT .. GROUP BY .. ON CONFLICT DO UPDATE with a SET that merges partial results, such as "
+            "SET total = t.total + excluded.total.");
+    case Obstacle::outer_join:
+        refuse(
+            psprintf(
+                "The driving relation %s is on the nullable side of an outer join: a chunk without a match would add "
+                "rows of NULLs.",
+                name),
+            "Drive by the table on the other side of the join: name its alias in the argument \"source\".");
+    case Obstacle::shared_cte:
+        refuse(psprintf("The driving relation %s is read in a WITH query that is referred to more than once.", name),
+               "Write the WITH query as a subquery where the driving rows come from.");
+    case Obstacle::recursive_cte:
+        refuse(psprintf("The driving relation %s is read in a recursive WITH query.", name),
+               "Fill a table with the result of the recursion first, then drive the job from that table.");
+    case Obstacle::none:
+        break;
     }
     elog(ERROR, "no obstacle at the driving relation \"%s\"", alias);
     pg_unreachable();
@@ -197,16 +199,18 @@ const Candidate *choose_named(List *found, const char *alias) {
         if (std::strcmp(entry_of(*candidate)->eref->aliasname, alias) != 0) continue;
         if (chosen != nullptr)
             ereport(ERROR,
-                    (errcode(ERRCODE_DUPLICATE_ALIAS), errmsg("source \"%s\" names more than one table reference", alias),
+                    (errcode(ERRCODE_DUPLICATE_ALIAS),
+                     errmsg("source \"%s\" names more than one table reference", alias),
                      errdetail("The statement can be driven by these table references: %s.", list_aliases(found)),
                      errhint("Give the table reference that is meant an alias of its own.")));
         chosen = candidate;
     }
     if (chosen == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                        errmsg("source \"%s\" is not a table reference that can drive the statement", alias),
-                        errdetail("The statement can be driven by these table references: %s.", list_aliases(found)),
-                        errhint("Name one of them, by its alias, in the argument \"source\", or leave the argument out.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_TABLE),
+                 errmsg("source \"%s\" is not a table reference that can drive the statement", alias),
+                 errdetail("The statement can be driven by these table references: %s.", list_aliases(found)),
+                 errhint("Name one of them, by its alias, in the argument \"source\", or leave the argument out.")));
     if (chosen->obstacle != Obstacle::none) refuse_obstacle(*chosen);
     return chosen;
 }
@@ -227,7 +231,7 @@ const Candidate *choose_named(List *found, const char *alias) {
     refuse("It has no table in FROM to drive it.", "Name the table whose rows the job should walk in FROM.");
 }
 
-}  // namespace
+} // namespace
 
 Query *cte_query(List *levels, const RangeTblEntry *rte, List **above) {
     int depth;
@@ -237,7 +241,9 @@ Query *cte_query(List *levels, const RangeTblEntry *rte, List **above) {
     return reinterpret_cast<Query *>(cte->ctequery);
 }
 
-bool is_simple_level(const Query *level) { return level_obstacle(level, false) == Obstacle::none; }
+bool is_simple_level(const Query *level) {
+    return level_obstacle(level, false) == Obstacle::none;
+}
 
 List *candidates(Query *query) {
     Collector collector = {NIL, NIL, mergeable_level(query)};
@@ -300,4 +306,4 @@ void add_range(Query *query, const Driver &driver, Node *qual) {
     place->quals = make_and_qual(place->quals, qual);
 }
 
-}  // namespace stride::job
+} // namespace stride::job

@@ -11,22 +11,24 @@ bool is_now(const FuncExpr *call) {
 }
 
 // age(x): the age of x at the midnight that opened the current day.
-bool is_age(const FuncExpr *call) { return call->funcid == F_AGE_TIMESTAMPTZ || call->funcid == F_AGE_TIMESTAMP; }
+bool is_age(const FuncExpr *call) {
+    return call->funcid == F_AGE_TIMESTAMPTZ || call->funcid == F_AGE_TIMESTAMP;
+}
 
 bool is_time_value(const SQLValueFunction *value) {
     switch (value->op) {
-        case SVFOP_CURRENT_DATE:
-        case SVFOP_CURRENT_TIME:
-        case SVFOP_CURRENT_TIME_N:
-        case SVFOP_CURRENT_TIMESTAMP:
-        case SVFOP_CURRENT_TIMESTAMP_N:
-        case SVFOP_LOCALTIME:
-        case SVFOP_LOCALTIME_N:
-        case SVFOP_LOCALTIMESTAMP:
-        case SVFOP_LOCALTIMESTAMP_N:
-            return true;
-        default:
-            return false;
+    case SVFOP_CURRENT_DATE:
+    case SVFOP_CURRENT_TIME:
+    case SVFOP_CURRENT_TIME_N:
+    case SVFOP_CURRENT_TIMESTAMP:
+    case SVFOP_CURRENT_TIMESTAMP_N:
+    case SVFOP_LOCALTIME:
+    case SVFOP_LOCALTIME_N:
+    case SVFOP_LOCALTIMESTAMP:
+    case SVFOP_LOCALTIMESTAMP_N:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -38,19 +40,19 @@ bool is_constant_time(const Node *node) {
 
 Datum time_value(const SQLValueFunction *value) {
     switch (value->op) {
-        case SVFOP_CURRENT_DATE:
-            return DateADTGetDatum(GetSQLCurrentDate());
-        case SVFOP_CURRENT_TIME:
-        case SVFOP_CURRENT_TIME_N:
-            return TimeTzADTPGetDatum(GetSQLCurrentTime(value->typmod));
-        case SVFOP_CURRENT_TIMESTAMP:
-        case SVFOP_CURRENT_TIMESTAMP_N:
-            return TimestampTzGetDatum(GetSQLCurrentTimestamp(value->typmod));
-        case SVFOP_LOCALTIME:
-        case SVFOP_LOCALTIME_N:
-            return TimeADTGetDatum(GetSQLLocalTime(value->typmod));
-        default:
-            return TimestampGetDatum(GetSQLLocalTimestamp(value->typmod));
+    case SVFOP_CURRENT_DATE:
+        return DateADTGetDatum(GetSQLCurrentDate());
+    case SVFOP_CURRENT_TIME:
+    case SVFOP_CURRENT_TIME_N:
+        return TimeTzADTPGetDatum(GetSQLCurrentTime(value->typmod));
+    case SVFOP_CURRENT_TIMESTAMP:
+    case SVFOP_CURRENT_TIMESTAMP_N:
+        return TimestampTzGetDatum(GetSQLCurrentTimestamp(value->typmod));
+    case SVFOP_LOCALTIME:
+    case SVFOP_LOCALTIME_N:
+        return TimeADTGetDatum(GetSQLLocalTime(value->typmod));
+    default:
+        return TimestampGetDatum(GetSQLLocalTimestamp(value->typmod));
     }
 }
 
@@ -61,7 +63,8 @@ Query *freeze_query(Query *query) {
     return query_tree_mutator(query, freeze_mutator, nullptr, 0);
 #else
     using Untyped = Node *(*)();
-    return query_tree_mutator(query, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(freeze_mutator)), nullptr, 0);
+    return query_tree_mutator(query, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(freeze_mutator)), nullptr,
+                              0);
 #endif
 }
 
@@ -71,8 +74,8 @@ Node *frozen_age(const FuncExpr *call, void *context) {
     const Datum today = DateADTGetDatum(GetSQLCurrentDate());
     const Datum midnight =
         with_zone ? DirectFunctionCall1(date_timestamptz, today) : DirectFunctionCall1(date_timestamp, today);
-    Const *from = makeConst(with_zone ? TIMESTAMPTZOID : TIMESTAMPOID, -1, InvalidOid, sizeof(Timestamp), midnight, false,
-                            FLOAT8PASSBYVAL);
+    Const *from = makeConst(with_zone ? TIMESTAMPTZOID : TIMESTAMPOID, -1, InvalidOid, sizeof(Timestamp), midnight,
+                            false, FLOAT8PASSBYVAL);
     Node *argument = freeze_mutator(static_cast<Node *>(linitial(call->args)), context);
     return reinterpret_cast<Node *>(makeFuncExpr(with_zone ? F_AGE_TIMESTAMPTZ_TIMESTAMPTZ : F_AGE_TIMESTAMP_TIMESTAMP,
                                                  call->funcresulttype, list_make2(from, argument), call->funccollid,
@@ -108,17 +111,20 @@ Node *freeze_mutator(Node *node, void *context) {
     return expression_tree_mutator(node, freeze_mutator, context);
 #else
     using Untyped = Node *(*)();
-    return expression_tree_mutator(node, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(freeze_mutator)), context);
+    return expression_tree_mutator(node, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(freeze_mutator)),
+                                   context);
 #endif
 }
 
-}  // namespace
+} // namespace
 
 bool is_time_function(const Node *node) {
     return is_constant_time(node) ||
            (node != nullptr && IsA(node, FuncExpr) && is_age(reinterpret_cast<const FuncExpr *>(node)));
 }
 
-Query *freeze_time(Query *query) { return freeze_query(query); }
+Query *freeze_time(Query *query) {
+    return freeze_query(query);
+}
 
-}  // namespace stride::job
+} // namespace stride::job

@@ -32,9 +32,9 @@ struct Equality {
 
 struct Proof {
     Query *merge;
-    List *leaves;      // Leaf *
-    List *equalities;  // Equality *
-    bool opaque;       // the source has an item of which nothing is known
+    List *leaves;     // Leaf *
+    List *equalities; // Equality *
+    bool opaque;      // the source has an item of which nothing is known
 };
 
 void add_item(Proof &proof, List *levels, Node *item);
@@ -45,7 +45,9 @@ Node *strip_relabel(Node *node) {
     return node;
 }
 
-Query *innermost(List *levels) { return static_cast<Query *>(llast(levels)); }
+Query *innermost(List *levels) {
+    return static_cast<Query *>(llast(levels));
+}
 
 // Follows a Var down to the column of a table; false where it is computed on the way.
 bool resolve(List *levels, Node *node, Side *side) {
@@ -131,7 +133,8 @@ void add_join(Proof &proof, List *levels, const JoinExpr *join) {
 
 void add_from(Proof &proof, List *levels, const FromExpr *from) {
     ListCell *cell;
-    foreach (cell, from->fromlist) add_item(proof, levels, static_cast<Node *>(lfirst(cell)));
+    foreach (cell, from->fromlist)
+        add_item(proof, levels, static_cast<Node *>(lfirst(cell)));
     add_quals(proof, levels, conjuncts(from->quals), 0, PG_INT32_MAX);
 }
 
@@ -187,9 +190,11 @@ bool column_is_known(const Proof &proof, int number, AttrNumber column, Oid opfa
             continue;
         const Side &left = equality->left;
         const Side &right = equality->right;
-        if (left.level == leaf->level && left.rtindex == leaf->rtindex && left.column == column && is_known(proof, right))
+        if (left.level == leaf->level && left.rtindex == leaf->rtindex && left.column == column &&
+            is_known(proof, right))
             return true;
-        if (right.level == leaf->level && right.rtindex == leaf->rtindex && right.column == column && is_known(proof, left))
+        if (right.level == leaf->level && right.rtindex == leaf->rtindex && right.column == column &&
+            is_known(proof, left))
             return true;
     }
     return false;
@@ -202,7 +207,8 @@ bool index_is_known(const Proof &proof, int number, Oid index_oid) {
                  heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr) &&
                  heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, nullptr);
     for (int i = 0; known && i < form->indnkeyatts; i++)
-        known = column_is_known(proof, number, form->indkey.values[i], index->rd_opfamily[i], index->rd_indcollation[i]);
+        known =
+            column_is_known(proof, number, form->indkey.values[i], index->rd_opfamily[i], index->rd_indcollation[i]);
     index_close(index, AccessShareLock);
     return known;
 }
@@ -215,7 +221,8 @@ bool leaf_is_known(const Proof &proof, int number) {
     Relation relation = relation_open(rte->relid, AccessShareLock);
     bool known = false;
     ListCell *cell;
-    foreach (cell, RelationGetIndexList(relation)) known = known || index_is_known(proof, number, lfirst_oid(cell));
+    foreach (cell, RelationGetIndexList(relation))
+        known = known || index_is_known(proof, number, lfirst_oid(cell));
     relation_close(relation, AccessShareLock);
     return known;
 }
@@ -312,7 +319,7 @@ Node *join_condition(const Query *merge) {
 #endif
 }
 
-}  // namespace
+} // namespace
 
 void check_merge(Query *query) {
     List *on = conjuncts(join_condition(query));
@@ -320,10 +327,9 @@ void check_merge(Query *query) {
 #if PG_VERSION_NUM >= 170000
     foreach (cell, query->mergeActionList)
         if (lfirst_node(MergeAction, cell)->matchKind == MERGE_WHEN_NOT_MATCHED_BY_SOURCE)
-            refuse(
-                "It has WHEN NOT MATCHED BY SOURCE, which would act on every target row that another chunk's source "
-                "rows match.",
-                "Write that part as a DELETE or UPDATE with NOT EXISTS, and submit it as a job of its own.");
+            refuse("It has WHEN NOT MATCHED BY SOURCE, which would act on every target row that another chunk's source "
+                   "rows match.",
+                   "Write that part as a DELETE or UPDATE with NOT EXISTS, and submit it as a job of its own.");
 #endif
     if (!one_source_row(query, on))
         refuse("ON does not equate a unique key of the source: rows of two chunks could meet in one target row.",
@@ -337,4 +343,4 @@ void check_merge(Query *query) {
     }
 }
 
-}  // namespace stride::job
+} // namespace stride::job

@@ -14,7 +14,8 @@ bool in_schema(Oid relation, const char *schema) {
 }
 
 const char *utility_hint(const Node *command) {
-    if (IsA(command, CallStmt)) return "Make a function of the procedure, and submit SELECT function(columns) FROM table.";
+    if (IsA(command, CallStmt))
+        return "Make a function of the procedure, and submit SELECT function(columns) FROM table.";
     if (IsA(command, CreateTableAsStmt) || IsA(command, SelectStmt))
         return "Create the table first, and submit INSERT INTO table SELECT ....";
     if (IsA(command, CopyStmt)) return "Submit INSERT INTO table SELECT ... from the table that COPY reads or fills.";
@@ -28,8 +29,8 @@ const char *utility_hint(const Node *command) {
 // A relation that is read, or nullptr-equivalent InvalidOid: the first one whose rows are among `written`.
 struct ReadSearch {
     const List *written;
-    const RangeTblEntry *except;  // the result relation itself
-    Oid view;                     // the view that is being looked into
+    const RangeTblEntry *except; // the result relation itself
+    Oid view;                    // the view that is being looked into
 };
 
 Oid find_read(Query *query, const ReadSearch &search);
@@ -87,7 +88,7 @@ bool refuse_temporary_function(Oid function, void *) {
     return false;
 }
 
-}  // namespace
+} // namespace
 
 [[noreturn]] void refuse(const char *detail, const char *hint) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the statement cannot be run in chunks"),
@@ -99,7 +100,8 @@ void refuse_command(const RawStmt *raw) {
     const Node *command = raw->stmt;
     const SelectStmt *select = IsA(command, SelectStmt) ? reinterpret_cast<const SelectStmt *>(command) : nullptr;
     // SELECT .. INTO may stand in the leftmost branch of a set operation.
-    while (select != nullptr && select->op != SETOP_NONE) select = select->larg;
+    while (select != nullptr && select->op != SETOP_NONE)
+        select = select->larg;
     const bool plain = select != nullptr && select->intoClause == nullptr;
     if (plain || IsA(command, InsertStmt) || IsA(command, UpdateStmt) || IsA(command, DeleteStmt) ||
         IsA(command, MergeStmt))
@@ -109,7 +111,8 @@ void refuse_command(const RawStmt *raw) {
 }
 
 void refuse_returning(const Query *query) {
-    if (query->returningList != NIL) refuse("It has RETURNING, and nobody would receive the rows.", "Remove RETURNING.");
+    if (query->returningList != NIL)
+        refuse("It has RETURNING, and nobody would receive the rows.", "Remove RETURNING.");
 }
 
 void refuse_modifying_ctes(Query *query) {
@@ -184,9 +187,10 @@ void refuse_perishable_target(Oid target, bool at_least_once) {
         const Oid relation = lfirst_oid(cell);
         const char *hint = "Accept it with settings => '{\"delivery\": \"at_least_once\"}'.";
         if (get_rel_relkind(relation) == RELKIND_FOREIGN_TABLE)
-            refuse(psprintf("The target %s is a foreign table, which does not commit together with the job's checkpoint.",
-                            relation_name(relation)),
-                   hint);
+            refuse(
+                psprintf("The target %s is a foreign table, which does not commit together with the job's checkpoint.",
+                         relation_name(relation)),
+                hint);
         if (get_rel_persistence(relation) == RELPERSISTENCE_UNLOGGED)
             refuse(psprintf("The target %s is UNLOGGED: a crash empties it, and the job's checkpoints stay.",
                             relation_name(relation)),
@@ -216,7 +220,8 @@ void refuse_private_relations(List *relations) {
 }
 
 void refuse_temporary_functions(Query *query) {
-    (void)find_node(query, [](Node *node) { return check_functions_in_node(node, refuse_temporary_function, nullptr); });
+    (void)find_node(query,
+                    [](Node *node) { return check_functions_in_node(node, refuse_temporary_function, nullptr); });
 }
 
 void refuse_driver_kind(const RangeTblEntry *rte) {
@@ -241,12 +246,14 @@ void refuse_self_reference(Query *query, const Statement &statement, bool per_ch
     if (!OidIsValid(statement.target)) return;
     const RangeTblEntry *result = entry_at(query, query->resultRelation);
     // The entry of an INSERT's target says nothing of its partitions, but the rows go there.
-    List *written = relation_and_children(statement.target, result->inh || result->relkind == RELKIND_PARTITIONED_TABLE);
+    List *written =
+        relation_and_children(statement.target, result->inh || result->relkind == RELKIND_PARTITIONED_TABLE);
     const bool drives_itself = query->commandType == CMD_UPDATE || query->commandType == CMD_DELETE;
     if (!drives_itself && list_member_oid(written, statement.source))
-        refuse(psprintf("It writes into %s, the relation that drives it: later chunks would read what earlier ones wrote.",
-                        relation_name(statement.source)),
-               "Write into another table first, and move the rows from there with a second statement.");
+        refuse(
+            psprintf("It writes into %s, the relation that drives it: later chunks would read what earlier ones wrote.",
+                     relation_name(statement.source)),
+            "Write into another table first, and move the rows from there with a second statement.");
     if (per_chunk) return;
     const Oid read = find_read(query, ReadSearch{written, result, InvalidOid});
     if (OidIsValid(read))
@@ -271,9 +278,10 @@ void refuse_partition_key_update(Oid target, const Bitmapset *updated) {
             if (has_partition_attrs(ancestor, bms_make_singleton(in_ancestor - FirstLowInvalidHeapAttributeNumber),
                                     &in_expression))
                 refuse(
-                    psprintf("It updates the column \"%s\", which is part of the partition key of %s: a row that moves to "
-                             "another partition could be met twice or not at all.",
-                             name, relation_name(RelationGetRelid(ancestor))),
+                    psprintf(
+                        "It updates the column \"%s\", which is part of the partition key of %s: a row that moves to "
+                        "another partition could be met twice or not at all.",
+                        name, relation_name(RelationGetRelid(ancestor))),
                     "Run it directly, or insert the rows with their new key and delete the old ones in two jobs.");
         }
         relation_close(ancestor, AccessShareLock);
@@ -301,8 +309,9 @@ void check_privileges(Query *query) {
         (void)ExecCheckRTPerms(level->rtable, true);
 #endif
     });
-    (void)find_node(
-        query, [](Node *node) { return is_called(node) && check_functions_in_node(node, check_called_function, nullptr); });
+    (void)find_node(query, [](Node *node) {
+        return is_called(node) && check_functions_in_node(node, check_called_function, nullptr);
+    });
 }
 
-}  // namespace stride::job
+} // namespace stride::job

@@ -5,9 +5,9 @@
 namespace stride::job {
 namespace {
 
-constexpr const char *always_captured[] = {"search_path",        "TimeZone",    "DateStyle",    "IntervalStyle",
-                                           "extra_float_digits", "lc_monetary", "bytea_output", "xmloption",
-                                           "row_security"};
+constexpr const char *always_captured[] = {"search_path",   "TimeZone",           "DateStyle",
+                                           "IntervalStyle", "extra_float_digits", "lc_monetary",
+                                           "bytea_output",  "xmloption",          "row_security"};
 
 void push(JsonbParseState **state, JsonbIteratorToken token, const char *text) {
     JsonbValue value;
@@ -28,12 +28,13 @@ bool is_session_custom(const config_generic *setting) {
     return strchr(setting->name, '.') != nullptr && setting->source == PGC_S_SESSION;
 }
 
-}  // namespace
+} // namespace
 
 Jsonb *capture_session() {
     JsonbParseState *state = nullptr;
     (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-    for (const char *name : always_captured) capture(&state, name);
+    for (const char *name : always_captured)
+        capture(&state, name);
 #if PG_VERSION_NUM >= 160000
     int count;
     config_generic **settings = get_guc_variables(&count);
@@ -60,4 +61,4 @@ void replay_session(Jsonb *captured) {
     }
 }
 
-}  // namespace stride::job
+} // namespace stride::job

@@ -13,4 +13,4 @@ Jsonb *capture_session();
 // Sets them for the rest of this session; raises what SET would raise.
 void replay_session(Jsonb *captured);
 
-}  // namespace stride::job
+} // namespace stride::job

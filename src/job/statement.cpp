@@ -16,16 +16,16 @@ constexpr int first_version_deparsing_merge = 150004;
 
 StatementKind kind_of(const Query *query) {
     switch (query->commandType) {
-        case CMD_INSERT:
-            return StatementKind::insert;
-        case CMD_UPDATE:
-            return StatementKind::update;
-        case CMD_DELETE:
-            return StatementKind::delete_;
-        case CMD_MERGE:
-            return StatementKind::merge;
-        default:
-            return StatementKind::select;
+    case CMD_INSERT:
+        return StatementKind::insert;
+    case CMD_UPDATE:
+        return StatementKind::update;
+    case CMD_DELETE:
+        return StatementKind::delete_;
+    case CMD_MERGE:
+        return StatementKind::merge;
+    default:
+        return StatementKind::select;
     }
 }
 
@@ -69,7 +69,9 @@ void move_error_position(void *sql) {
     internalerrquery(static_cast<const char *>(sql));
 }
 
-void set_up_parser(ParseState *pstate, void *) { pstate->p_paramref_hook = refuse_parameter; }
+void set_up_parser(ParseState *pstate, void *) {
+    pstate->p_paramref_hook = refuse_parameter;
+}
 
 Query *parse_and_analyse(const char *sql) {
     ErrorContextCallback callback = {error_context_stack, move_error_position, const_cast<char *>(sql)};
@@ -160,7 +162,8 @@ int position_of(List *found, const Candidate *candidate) {
 // deparser gave it.
 void round_trip(Statement &statement, List *before, int position) {
     List *after = candidates(analyse_stored(statement.sql));
-    const Candidate *driver = position < list_length(after) ? static_cast<Candidate *>(list_nth(after, position)) : nullptr;
+    const Candidate *driver =
+        position < list_length(after) ? static_cast<Candidate *>(list_nth(after, position)) : nullptr;
     if (driver == nullptr || list_length(before) != list_length(after) || entry_of(*driver)->relid != statement.source)
         elog(ERROR, "driving relation %u was not found again in the deparsed statement: %s", statement.source,
              statement.sql);
@@ -173,8 +176,8 @@ void round_trip(Statement &statement, List *before, int position) {
             continue;
         ereport(ERROR, (errcode(ERRCODE_DUPLICATE_ALIAS),
                         errmsg("the driving relation cannot be told apart from another reference to it"),
-                        errdetail("The relation %s is read twice under the alias \"%s\".", relation_name(statement.source),
-                                  statement.source_alias),
+                        errdetail("The relation %s is read twice under the alias \"%s\".",
+                                  relation_name(statement.source), statement.source_alias),
                         errhint("Give each reference to it an alias of its own.")));
     }
 }
@@ -197,25 +200,27 @@ char *deparse_merge_range(Query *query, Node *range) {
     return deparse_expression(range, deparse_context_for(rte->eref->aliasname, rte->relid), true, false);
 }
 
-}  // namespace
+} // namespace
 
 const char *kind_name(StatementKind kind) {
     switch (kind) {
-        case StatementKind::insert:
-            return "insert";
-        case StatementKind::update:
-            return "update";
-        case StatementKind::delete_:
-            return "delete";
-        case StatementKind::merge:
-            return "merge";
-        case StatementKind::select:
-            return "select";
+    case StatementKind::insert:
+        return "insert";
+    case StatementKind::update:
+        return "update";
+    case StatementKind::delete_:
+        return "delete";
+    case StatementKind::merge:
+        return "merge";
+    case StatementKind::select:
+        return "select";
     }
     pg_unreachable();
 }
 
-RangeTblEntry *entry_at(Query *query, int rtindex) { return list_nth_node(RangeTblEntry, query->rtable, rtindex - 1); }
+RangeTblEntry *entry_at(Query *query, int rtindex) {
+    return list_nth_node(RangeTblEntry, query->rtable, rtindex - 1);
+}
 
 char *relation_name(Oid relation) {
     const char *name = get_rel_name(relation);
@@ -280,7 +285,7 @@ Query *analyse_stored(const char *sql) {
 
 char *deparse(Query *query) {
     const int level = pin();
-    Query *copy = static_cast<Query *>(copyObjectImpl(query));  // copyObject() is C only
+    Query *copy = static_cast<Query *>(copyObjectImpl(query)); // copyObject() is C only
     Node *range = take_merge_range(copy);
     char *sql = pg_get_querydef(copy, false);
     if (range != nullptr)
@@ -290,4 +295,4 @@ char *deparse(Query *query) {
     return sql;
 }
 
-}  // namespace stride::job
+} // namespace stride::job

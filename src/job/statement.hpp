@@ -14,23 +14,23 @@ const char *kind_name(StatementKind kind);
 
 // What the submitter accepts knowingly (settings of the same names).
 struct AnalysisOptions {
-    const char *source_alias;       // argument `source` of submit, nullptr = choose
-    bool freeze_time;               // now() and its kin become constants
-    bool self_reference_per_chunk;  // {"self_reference": "per_chunk"}
-    bool at_least_once;             // {"delivery": "at_least_once"}
+    const char *source_alias;      // argument `source` of submit, nullptr = choose
+    bool freeze_time;              // now() and its kin become constants
+    bool self_reference_per_chunk; // {"self_reference": "per_chunk"}
+    bool at_least_once;            // {"delivery": "at_least_once"}
 };
 
 struct Statement {
     StatementKind kind;
-    Oid source;                // the driving relation, an ordinary table without inheritance children (or named with ONLY)
-    const char *source_alias;  // name by which find_driver() finds it again in `sql`
-    Oid target;                // the written relation; InvalidOid for SELECT
+    Oid source; // the driving relation, an ordinary table without inheritance children (or named with ONLY)
+    const char *source_alias; // name by which find_driver() finds it again in `sql`
+    Oid target;               // the written relation; InvalidOid for SELECT
     // Columns of the target that UPDATE, ON CONFLICT or MERGE assigns, with the generated columns that follow them; offset
     // by FirstLowInvalidHeapAttributeNumber.
     Bitmapset *updated;
-    List *relations;           // List of Oid, ascending, without duplicates: every relation named (views, not their bases)
-    const char *sql;           // deparsed by pg_get_querydef: every name qualified, time frozen.  This is what workers run.
-    List *warnings;            // List of char *: what chunking may change but is not refused (volatile functions, triggers ...)
+    List *relations; // List of Oid, ascending, without duplicates: every relation named (views, not their bases)
+    const char *sql; // deparsed by pg_get_querydef: every name qualified, time frozen.  This is what workers run.
+    List *warnings;  // List of char *: what chunking may change but is not refused (volatile functions, triggers ...)
 };
 
 // Parses, analyses and judges one statement as the current user.  Raises 22004 / 22023 for NULL or empty text, 42601 for
@@ -64,4 +64,4 @@ void refuse_key_update(const Statement &statement, const Bitmapset *key_columns)
 // in a comment; all else can be run as it is printed.
 char *deparse(Query *query);
 
-}  // namespace stride::job
+} // namespace stride::job

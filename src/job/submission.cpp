@@ -18,13 +18,14 @@ void check_choices(const Arguments &arguments) {
                         errhint("Use \"auto\" or \"key\".")));
     if (arguments.on_error == nullptr || strcmp(arguments.on_error, "fail") != 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("invalid value for on_error: \"%s\"", arguments.on_error == nullptr ? "NULL" : arguments.on_error),
+                        errmsg("invalid value for on_error: \"%s\"",
+                               arguments.on_error == nullptr ? "NULL" : arguments.on_error),
                         errdetail("A job of this version stops at the first row that it cannot process."),
                         errhint("Use on_error => 'fail'.")));
     if (arguments.has_reject_limit)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("reject_limit and reject_percent need a job that skips rows"),
-                        errhint("Leave them out.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("reject_limit and reject_percent need a job that skips rows"), errhint("Leave them out.")));
     if (arguments.has_workers) catalog::check_workers(arguments.workers);
     catalog::check_chunk_rows(arguments.chunk_rows);
     if (arguments.name != nullptr && arguments.name[0] == '\0')
@@ -68,11 +69,12 @@ void require_key_select(const walk::Key &key) {
     if (pg_class_aclcheck(key.relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK) return;
     for (int i = 0; i < key.ncolumns; i++)
         if (pg_attribute_aclcheck(key.relation, key.columns[i].attno, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-            ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                            errmsg("permission denied for column \"%s\" of table \"%s\"",
-                                   get_attname(key.relation, key.columns[i].attno, false), get_rel_name(key.relation)),
-                            errdetail("A job reads the columns of the key that it walks by."),
-                            errhint("GRANT SELECT on these columns to role \"%s\".", GetUserNameFromId(GetUserId(), false))));
+            ereport(ERROR,
+                    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                     errmsg("permission denied for column \"%s\" of table \"%s\"",
+                            get_attname(key.relation, key.columns[i].attno, false), get_rel_name(key.relation)),
+                     errdetail("A job reads the columns of the key that it walks by."),
+                     errhint("GRANT SELECT on these columns to role \"%s\".", GetUserNameFromId(GetUserId(), false))));
 }
 
 char *qualified_name(Oid relation) {
@@ -118,7 +120,7 @@ void fill_statement(catalog::Job *job, const Statement &statement) {
     fill_relations(job, statement.relations);
 }
 
-}  // namespace
+} // namespace
 
 catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
     PreventCommandIfReadOnly("stride.submit");
@@ -128,9 +130,9 @@ catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
     catalog::Job *job = static_cast<catalog::Job *>(palloc0(sizeof(catalog::Job)));
     job->settings = catalog::check_settings(arguments.settings, nullptr);
     const catalog::Settings settings = catalog::resolve_settings(job->settings);
-    const Statement *statement =
-        analyse(arguments.statement, AnalysisOptions{arguments.source_alias, settings.freeze_time,
-                                                     settings.self_reference_per_chunk, settings.delivery_at_least_once});
+    const Statement *statement = analyse(
+        arguments.statement, AnalysisOptions{arguments.source_alias, settings.freeze_time,
+                                             settings.self_reference_per_chunk, settings.delivery_at_least_once});
     *warnings = statement->warnings;
     fill_statement(job, *statement);
     fill_walk(job, *statement, arguments.key);
@@ -168,4 +170,4 @@ char *chunk_statement_sql(const catalog::Job &job) {
     return sql;
 }
 
-}  // namespace stride::job
+} // namespace stride::job

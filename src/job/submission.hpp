@@ -18,12 +18,12 @@ struct Arguments {
     int32 workers;
     int32 chunk_rows;
     char *on_error;
-    bool has_reject_limit;  // reject_limit or reject_percent was given
+    bool has_reject_limit; // reject_limit or reject_percent was given
     ArrayType *depends_on;
     bool has_start_at;
     TimestampTz start_at;
     int32 priority;
-    Jsonb *settings;  // nullptr = '{}'
+    Jsonb *settings; // nullptr = '{}'
 };
 
 // A job as it would be stored, not yet stored; *warnings is what analysis has to say about it.
@@ -32,4 +32,4 @@ catalog::Job *prepare_job(const Arguments &arguments, List **warnings);
 // The statement of a chunk, with $1 .. for the range's bounds: what explain shows.
 char *chunk_statement_sql(const catalog::Job &job);
 
-}  // namespace stride::job
+} // namespace stride::job

@@ -6,7 +6,9 @@
 namespace stride::job {
 namespace {
 
-List *warn(List *warnings, char *sentence) { return lappend(warnings, sentence); }
+List *warn(List *warnings, char *sentence) {
+    return lappend(warnings, sentence);
+}
 
 bool collect_volatile(Oid function, void *context) {
     List **functions = static_cast<List **>(context);
@@ -21,9 +23,9 @@ List *warn_volatile(List *warnings, Query *query) {
                     [&functions](Node *node) { return check_functions_in_node(node, collect_volatile, &functions); });
     ListCell *cell;
     foreach (cell, functions)
-        warnings =
-            warn(warnings, psprintf("The function %s is volatile: each chunk calls it anew, also when it is tried again.",
-                                    format_procedure(lfirst_oid(cell))));
+        warnings = warn(warnings,
+                        psprintf("The function %s is volatile: each chunk calls it anew, also when it is tried again.",
+                                 format_procedure(lfirst_oid(cell))));
     return warnings;
 }
 
@@ -32,9 +34,10 @@ List *warn_triggers(List *warnings, Relation target) {
     for (int i = 0; target->trigdesc != nullptr && i < target->trigdesc->numtriggers; i++)
         if (!target->trigdesc->triggers[i].tgisinternal) count++;
     if (count == 0) return warnings;
-    return warn(warnings, psprintf("The target %s has %d trigger%s: statement-level triggers fire once a chunk, and what "
-                                   "triggers read cannot be seen here.",
-                                   relation_name(RelationGetRelid(target)), count, count == 1 ? "" : "s"));
+    return warn(warnings,
+                psprintf("The target %s has %d trigger%s: statement-level triggers fire once a chunk, and what "
+                         "triggers read cannot be seen here.",
+                         relation_name(RelationGetRelid(target)), count, count == 1 ? "" : "s"));
 }
 
 List *warn_deferrable(List *warnings, Relation target) {
@@ -76,13 +79,14 @@ bool is_assigned(List *targets, AttrNumber column) {
 List *warn_defaults(List *warnings, Relation target, List *targets) {
     for (int i = 0; i < RelationGetNumberOfAttributes(target); i++) {
         const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(target), i);
-        if (attribute->attisdropped || attribute->attgenerated != '\0' || is_assigned(targets, attribute->attnum)) continue;
+        if (attribute->attisdropped || attribute->attgenerated != '\0' || is_assigned(targets, attribute->attnum))
+            continue;
         Node *value = build_column_default(target, attribute->attnum);
         if (value != nullptr && find_node(value, [](Node *node) { return is_time_function(node); }))
-            warnings =
-                warn(warnings, psprintf("The default of the column \"%s\" reads the clock, which is not frozen: each chunk "
-                                        "has its own time.",
-                                        NameStr(attribute->attname)));
+            warnings = warn(
+                warnings, psprintf("The default of the column \"%s\" reads the clock, which is not frozen: each chunk "
+                                   "has its own time.",
+                                   NameStr(attribute->attname)));
     }
     return warnings;
 }
@@ -104,29 +108,31 @@ List *warn_views(List *warnings, const Statement &statement) {
         const Oid relation = lfirst_oid(cell);
         if (get_rel_relkind(relation) == RELKIND_VIEW &&
             find_node(view_query(relation), [](Node *node) { return is_time_function(node); }))
-            warnings =
-                warn(warnings, psprintf("The view %s reads the clock, which is not frozen: each chunk has its own time.",
-                                        relation_name(relation)));
+            warnings = warn(warnings,
+                            psprintf("The view %s reads the clock, which is not frozen: each chunk has its own time.",
+                                     relation_name(relation)));
     }
     return warnings;
 }
 
 List *warn_statement(List *warnings, Query *query, const Statement &statement) {
     if (query->onConflict != nullptr && query->onConflict->action == ONCONFLICT_UPDATE)
-        warnings =
-            warn(warnings, pstrdup("ON CONFLICT DO UPDATE raises an error for a row that is met twice in one chunk only; "
-                                   "a row met in two chunks is updated twice."));
-    if (query->commandType != CMD_UPDATE && query->commandType != CMD_DELETE &&
-        find_node(query, [](Node *node) { return IsA(node, Query) && reinterpret_cast<Query *>(node)->sortClause != NIL; }))
+        warnings = warn(warnings,
+                        pstrdup("ON CONFLICT DO UPDATE raises an error for a row that is met twice in one chunk only; "
+                                "a row met in two chunks is updated twice."));
+    if (query->commandType != CMD_UPDATE && query->commandType != CMD_DELETE && find_node(query, [](Node *node) {
+            return IsA(node, Query) && reinterpret_cast<Query *>(node)->sortClause != NIL;
+        }))
         warnings = warn(warnings, pstrdup("ORDER BY orders the rows of each chunk only."));
     if (get_rel_persistence(statement.source) == RELPERSISTENCE_UNLOGGED)
-        warnings = warn(warnings,
-                        psprintf("The driving relation %s is UNLOGGED: after a crash the job goes on over an empty table.",
-                                 relation_name(statement.source)));
+        warnings =
+            warn(warnings,
+                 psprintf("The driving relation %s is UNLOGGED: after a crash the job goes on over an empty table.",
+                          relation_name(statement.source)));
     return warnings;
 }
 
-}  // namespace
+} // namespace
 
 List *collect_warnings(Query *query, const Statement &statement) {
     List *warnings = NIL;
@@ -143,4 +149,4 @@ List *collect_warnings(Query *query, const Statement &statement) {
     return warnings;
 }
 
-}  // namespace stride::job
+} // namespace stride::job

@@ -8,9 +8,13 @@ namespace stride::pg {
 
 #ifdef STRIDE_DEVEL
 extern int test_clock_offset_ms;
-inline TimestampTz now() { return GetCurrentTimestamp() + static_cast<int64>(test_clock_offset_ms) * 1000; }
+inline TimestampTz now() {
+    return GetCurrentTimestamp() + static_cast<int64>(test_clock_offset_ms) * 1000;
+}
 #else
-inline TimestampTz now() { return GetCurrentTimestamp(); }
+inline TimestampTz now() {
+    return GetCurrentTimestamp();
+}
 #endif
 
-}  // namespace stride::pg
+} // namespace stride::pg

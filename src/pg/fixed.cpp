@@ -14,9 +14,11 @@ void prepare(FixedStatement &statement) {
 }
 
 // Outside Row, whose member `text` hides the type that the macro casts to.
-char *text_to_string(Datum value) { return TextDatumGetCString(value); }
+char *text_to_string(Datum value) {
+    return TextDatumGetCString(value);
+}
 
-}  // namespace
+} // namespace
 
 bool Row::is_null(int column) const {
     bool isnull;
@@ -24,7 +26,9 @@ bool Row::is_null(int column) const {
     return isnull;
 }
 
-Datum Row::datum(int column, bool *isnull) const { return SPI_getbinval(tuple, descriptor, column, isnull); }
+Datum Row::datum(int column, bool *isnull) const {
+    return SPI_getbinval(tuple, descriptor, column, isnull);
+}
 
 int32 Row::int32_or(int column, int32 otherwise) const {
     bool isnull;
@@ -119,4 +123,4 @@ uint64 run_fixed(FixedStatement &statement, std::initializer_list<NullableDatum>
     return processed;
 }
 
-}  // namespace stride::pg
+} // namespace stride::pg

@@ -21,14 +21,24 @@ struct FixedStatement {
 };
 
 // Arguments and results.
-inline NullableDatum arg(Datum value) { return NullableDatum{value, false}; }
-inline NullableDatum null_arg() { return NullableDatum{0, true}; }
-inline NullableDatum arg_int32(int32 value) { return arg(Int32GetDatum(value)); }
-inline NullableDatum arg_int64(int64 value) { return arg(Int64GetDatum(value)); }
+inline NullableDatum arg(Datum value) {
+    return NullableDatum{value, false};
+}
+inline NullableDatum null_arg() {
+    return NullableDatum{0, true};
+}
+inline NullableDatum arg_int32(int32 value) {
+    return arg(Int32GetDatum(value));
+}
+inline NullableDatum arg_int64(int64 value) {
+    return arg(Int64GetDatum(value));
+}
 inline NullableDatum arg_text(const char *value) {
     return value == nullptr ? null_arg() : arg(CStringGetTextDatum(value));
 }
-inline NullableDatum arg_array(ArrayType *value) { return value == nullptr ? null_arg() : arg(PointerGetDatum(value)); }
+inline NullableDatum arg_array(ArrayType *value) {
+    return value == nullptr ? null_arg() : arg(PointerGetDatum(value));
+}
 
 // One row of a result; columns count from 1.  Texts and arrays are copied into the current memory context.
 struct Row {
@@ -42,9 +52,9 @@ struct Row {
     double double_or(int column, double otherwise) const;
     Oid oid_or(int column, Oid otherwise) const;
     bool bool_or(int column, bool otherwise) const;
-    char *text(int column) const;          // nullptr when NULL; any text-like or name column
-    ArrayType *array(int column) const;    // nullptr when NULL
-    Jsonb *jsonb(int column) const;        // nullptr when NULL
+    char *text(int column) const;       // nullptr when NULL; any text-like or name column
+    ArrayType *array(int column) const; // nullptr when NULL
+    Jsonb *jsonb(int column) const;     // nullptr when NULL
 };
 
 // Runs the statement in the owner's name with a fresh snapshot, and leaves SPI connected; begin/end bracket it.
@@ -62,10 +72,11 @@ uint64 read_fixed(FixedStatement &statement, std::initializer_list<NullableDatum
     OwnerSwitch previous;
     const uint64 rows = begin_fixed(statement, args, &previous);
     MemoryContext spi = MemoryContextSwitchTo(callers);
-    for (uint64 i = 0; i < rows; i++) read(fixed_row(i));
+    for (uint64 i = 0; i < rows; i++)
+        read(fixed_row(i));
     MemoryContextSwitchTo(spi);
     end_fixed(previous);
     return rows;
 }
 
-}  // namespace stride::pg
+} // namespace stride::pg

@@ -18,7 +18,7 @@ HeapTuple extension_tuple(Relation catalog, SysScanDesc *scan) {
     return systable_getnext(*scan);
 }
 
-}  // namespace
+} // namespace
 
 int pin_search_path() {
     const int level = NewGUCNestLevel();
@@ -38,7 +38,9 @@ int pin_output_settings() {
     return level;
 }
 
-void unpin(int nest_level) { AtEOXact_GUC(false, nest_level); }
+void unpin(int nest_level) {
+    AtEOXact_GUC(false, nest_level);
+}
 
 OwnerSwitch enter_extension_owner() {
     OwnerSwitch previous = {};
@@ -59,7 +61,8 @@ Oid extension_oid() {
     Relation catalog = table_open(ExtensionRelationId, AccessShareLock);
     SysScanDesc scan;
     HeapTuple tuple = extension_tuple(catalog, &scan);
-    const Oid result = HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->oid : InvalidOid;
+    const Oid result =
+        HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->oid : InvalidOid;
     systable_endscan(scan);
     table_close(catalog, AccessShareLock);
     return result;
@@ -69,7 +72,8 @@ Oid extension_owner() {
     Relation catalog = table_open(ExtensionRelationId, AccessShareLock);
     SysScanDesc scan;
     HeapTuple tuple = extension_tuple(catalog, &scan);
-    const Oid owner = HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->extowner : InvalidOid;
+    const Oid owner =
+        HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->extowner : InvalidOid;
     systable_endscan(scan);
     table_close(catalog, AccessShareLock);
     if (!OidIsValid(owner))
@@ -79,4 +83,4 @@ Oid extension_owner() {
     return owner;
 }
 
-}  // namespace stride::pg
+} // namespace stride::pg

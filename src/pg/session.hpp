@@ -22,7 +22,7 @@ struct OwnerSwitch {
     Oid user;
     int security_context;
     int nest_level;
-    bool pushed_snapshot;  // pg/fixed.hpp's
+    bool pushed_snapshot; // pg/fixed.hpp's
 };
 OwnerSwitch enter_extension_owner();
 void leave_extension_owner(const OwnerSwitch &previous);
@@ -31,4 +31,4 @@ void leave_extension_owner(const OwnerSwitch &previous);
 Oid extension_oid();
 Oid extension_owner();
 
-}  // namespace stride::pg
+} // namespace stride::pg

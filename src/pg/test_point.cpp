@@ -34,9 +34,11 @@ const char *action_at(const char *name) {
     return action;
 }
 
-}  // namespace
+} // namespace
 
-void set_test_point_job(int64 job_id) { current_job = job_id; }
+void set_test_point_job(int64 job_id) {
+    current_job = job_id;
+}
 
 void test_point(const char *name) {
     const char *action = action_at(name);
@@ -55,6 +57,6 @@ void test_point(const char *name) {
     }
 }
 
-}  // namespace stride::pg
+} // namespace stride::pg
 
 #endif

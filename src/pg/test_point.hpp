@@ -9,7 +9,7 @@
 namespace stride::pg {
 
 #ifdef STRIDE_DEVEL
-extern char *test_point_setting;  // the GUC stride.test_point
+extern char *test_point_setting; // the GUC stride.test_point
 
 // The job that this process works for; 0 in a process without one.
 void set_test_point_job(int64 job_id);
@@ -19,4 +19,4 @@ void test_point(const char *name);
 #define STRIDE_TEST_POINT(name) static_cast<void>(0)
 #endif
 
-}  // namespace stride::pg
+} // namespace stride::pg

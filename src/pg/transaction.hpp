@@ -20,4 +20,4 @@ inline void commit_transaction() {
     pgstat_report_stat(false);
 }
 
-}  // namespace stride::pg
+} // namespace stride::pg

@@ -9,8 +9,12 @@
 namespace stride::process {
 namespace {
 
-Admission hold(const char *reason) { return Admission{reason, nullptr, 0}; }
-Admission wait(const char *reason, long ms) { return Admission{nullptr, reason, ms}; }
+Admission hold(const char *reason) {
+    return Admission{reason, nullptr, 0};
+}
+Admission wait(const char *reason, long ms) {
+    return Admission{nullptr, reason, ms};
+}
 
 // Why the owner may not run the job; nullptr if it may.
 const char *owner_refusal(const catalog::Job &job) {
@@ -34,7 +38,7 @@ const char *owner_refusal(const catalog::Job &job) {
     return nullptr;
 }
 
-}  // namespace
+} // namespace
 
 Admission admit(const catalog::Job &job) {
     if (const char *refusal = owner_refusal(job)) return hold(refusal);
@@ -50,4 +54,4 @@ Admission admit(const catalog::Job &job) {
     return Admission{nullptr, nullptr, 0};
 }
 
-}  // namespace stride::process
+} // namespace stride::process

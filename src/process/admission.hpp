@@ -7,11 +7,11 @@
 namespace stride::process {
 
 struct Admission {
-    const char *hold;  // not before somebody mends it and resumes the job; nullptr = nothing stands against it
-    const char *wait;  // not yet: what it waits for; nullptr = may go on
-    long wait_ms;      // when to look again
+    const char *hold; // not before somebody mends it and resumes the job; nullptr = nothing stands against it
+    const char *wait; // not yet: what it waits for; nullptr = may go on
+    long wait_ms;     // when to look again
 };
 
 Admission admit(const catalog::Job &job);
 
-}  // namespace stride::process
+} // namespace stride::process

@@ -42,4 +42,4 @@ BackgroundWorker describe_worker(const char *type, const char *name, const char 
     return worker;
 }
 
-}  // namespace stride::process
+} // namespace stride::process

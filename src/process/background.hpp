@@ -19,4 +19,4 @@ void wait_latch(long timeout_ms, uint32 wait_event);
 // Fills in what all our workers have in common; `function` is an exported symbol of this library.
 BackgroundWorker describe_worker(const char *type, const char *name, const char *function);
 
-}  // namespace stride::process
+} // namespace stride::process

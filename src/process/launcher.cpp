@@ -11,8 +11,9 @@
 namespace stride::process {
 namespace {
 
-constexpr long retry_ms = 1000;   // after a scheduler could not be started or ended in an error
-constexpr long idle_ms = 60000;   // a look without a wake-up, should one ever be lost
+constexpr long retry_ms = 1000; // after a scheduler could not be started or ended in an error
+constexpr long visit_ms = 10;   // between two databases of the first round
+constexpr long idle_ms = 60000; // a look without a wake-up, should one ever be lost
 
 // A scheduler that was registered and has not shown itself in shared memory yet.
 struct Starting {
@@ -22,7 +23,7 @@ struct Starting {
 
 struct Launcher {
     MemoryContext memory;
-    List *to_visit;  // List of Oid: databases still to be looked into after the start
+    List *to_visit; // List of Oid: databases still to be looked into after the start
     Starting starting;
 };
 
@@ -48,11 +49,14 @@ List *connectable_databases(MemoryContext memory) {
     return databases;
 }
 
-bool database_exists(Oid database) {
+bool is_connectable(Oid database) {
     StartTransactionCommand();
-    const bool exists = SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
+    HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+    const bool connectable =
+        HeapTupleIsValid(tuple) && reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->datallowconn;
+    if (HeapTupleIsValid(tuple)) ReleaseSysCache(tuple);
     CommitTransactionCommand();
-    return exists;
+    return connectable;
 }
 
 // True while a registered scheduler may still come up; frees the handle otherwise.
@@ -60,7 +64,8 @@ bool is_starting(Starting *starting) {
     if (starting->handle == nullptr) return false;
     pid_t pid;
     const BgwHandleStatus status = GetBackgroundWorkerPid(starting->handle, &pid);
-    const bool pending = status == BGWH_NOT_YET_STARTED || (status == BGWH_STARTED && !shared::has_scheduler(starting->database));
+    const bool pending =
+        status == BGWH_NOT_YET_STARTED || (status == BGWH_STARTED && !shared::has_scheduler(starting->database));
     if (pending) return true;
     pfree(starting->handle);
     starting->handle = nullptr;
@@ -93,7 +98,7 @@ long step(Launcher *launcher) {
         // The one that was tried last waits for the others, so that a database that fails does not hold them up.
         const Oid database = pending.databases[i];
         if (database == launcher->starting.database && pending.count > 1) continue;
-        if (!database_exists(database)) {
+        if (!is_connectable(database)) {
             shared::forget_database(database);
             continue;
         }
@@ -108,7 +113,7 @@ long step(Launcher *launcher) {
     const Oid next = linitial_oid(launcher->to_visit);
     launcher->to_visit = list_delete_first(launcher->to_visit);
     shared::wake(next);
-    return 0;
+    return visit_ms;
 }
 
 void withdraw(int, Datum) {
@@ -117,7 +122,7 @@ void withdraw(int, Datum) {
     LWLockRelease(shared::area->lock);
 }
 
-}  // namespace
+} // namespace
 
 void register_launcher() {
     BackgroundWorker worker = describe_worker("pg_stride launcher", "pg_stride launcher", "stride_launcher_main");
@@ -138,9 +143,8 @@ void launcher_main() {
     launcher.to_visit = connectable_databases(launcher.memory);
     for (;;) {
         const long timeout_ms = step(&launcher);
-        if (timeout_ms > 0) wait_latch(timeout_ms, PG_WAIT_EXTENSION);
-        CHECK_FOR_INTERRUPTS();
+        wait_latch(timeout_ms, PG_WAIT_EXTENSION);
     }
 }
 
-}  // namespace stride::process
+} // namespace stride::process

@@ -8,4 +8,4 @@ namespace stride::process {
 void register_launcher();
 void launcher_main();
 
-}  // namespace stride::process
+} // namespace stride::process

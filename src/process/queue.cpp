@@ -30,10 +30,14 @@ int wanted_workers(const Job &job) {
 
 const char *full_reason(shared::Take take) {
     switch (take) {
-        case shared::Take::cluster_full: return psprintf("no free worker: stride.max_workers is %d", catalog::max_workers);
-        case shared::Take::job_full: return psprintf("stride.max_workers_per_job is %d", catalog::max_workers_per_job);
-        case shared::Take::role_full: return psprintf("stride.max_workers_per_role is %d", catalog::max_workers_per_role);
-        case shared::Take::taken: break;
+    case shared::Take::cluster_full:
+        return psprintf("no free worker: stride.max_workers is %d", catalog::max_workers);
+    case shared::Take::job_full:
+        return psprintf("stride.max_workers_per_job is %d", catalog::max_workers_per_job);
+    case shared::Take::role_full:
+        return psprintf("stride.max_workers_per_role is %d", catalog::max_workers_per_role);
+    case shared::Take::taken:
+        break;
     }
     return nullptr;
 }
@@ -43,7 +47,8 @@ const char *start_worker(Queue *queue, const Job &job) {
     WorkerOrder order = {};
     const shared::Caps caps = {catalog::max_workers, catalog::max_workers_per_job, catalog::max_workers_per_role};
     int slot;
-    const shared::Take take = shared::take_slot(MyDatabaseId, job.owner, job.job_id, caps, &slot, &order.cookie, &order.worker);
+    const shared::Take take =
+        shared::take_slot(MyDatabaseId, job.owner, job.job_id, caps, &slot, &order.cookie, &order.worker);
     if (take != shared::Take::taken) return full_reason(take);
     order.database = MyDatabaseId;
     order.owner = job.owner;
@@ -78,7 +83,8 @@ int top_up(Queue *queue, const Job &job, const catalog::SplitCounts &counts, con
     int running = shared::count_workers(MyDatabaseId, job.job_id);
     const bool planned = counts.all > 0;
     int64 useful = planned ? counts.claimable : (running == 0 ? 1 : 0);
-    if (planned && useful == 0 && counts.halvable > 0 && running < wanted_workers(job) && may_start_spare(queue)) useful = 1;
+    if (planned && useful == 0 && counts.halvable > 0 && running < wanted_workers(job) && may_start_spare(queue))
+        useful = 1;
     while (running < wanted_workers(job) && useful-- > 0) {
         *reason = start_worker(queue, job);
         if (*reason != nullptr) break;
@@ -127,12 +133,14 @@ bool obey_failures(Job *job) {
 bool hold_after_failed_starts(Job *job) {
     const int failed = shared::take_failed_starts(MyDatabaseId, job->job_id);
     if (failed == 0) {
-        if (job->failed_starts > 0 && shared::has_heartbeat(MyDatabaseId, job->job_id)) catalog::set_failed_starts(job->job_id, 0);
+        if (job->failed_starts > 0 && shared::has_heartbeat(MyDatabaseId, job->job_id))
+            catalog::set_failed_starts(job->job_id, 0);
         return false;
     }
     catalog::set_failed_starts(job->job_id, job->failed_starts + failed);
     if (job->failed_starts + failed < failed_starts_to_hold) return false;
-    hold_job(job, psprintf("%d workers ended before they could begin; the server log says why", job->failed_starts + failed));
+    hold_job(job, psprintf("%d workers ended before they could begin; the server log says why",
+                           job->failed_starts + failed));
     return true;
 }
 
@@ -169,16 +177,22 @@ long advance_ending(Job *job, shared::Stop stop, JobState to, const char *event)
     return to == JobState::paused ? 0 : -1;
 }
 
-}  // namespace
+} // namespace
 
 long advance_job(Queue *queue, Job *job) {
     switch (job->state) {
-        case JobState::queued: return advance_queued(queue, job);
-        case JobState::running: return advance_running(queue, job);
-        case JobState::pausing: return advance_ending(job, shared::Stop::at_chunk_end, JobState::paused, "paused");
-        case JobState::failing: return advance_ending(job, shared::Stop::at_chunk_end, JobState::failed, "failed");
-        case JobState::cancelling: return advance_ending(job, shared::Stop::now, JobState::cancelled, "cancelled");
-        default: return -1;
+    case JobState::queued:
+        return advance_queued(queue, job);
+    case JobState::running:
+        return advance_running(queue, job);
+    case JobState::pausing:
+        return advance_ending(job, shared::Stop::at_chunk_end, JobState::paused, "paused");
+    case JobState::failing:
+        return advance_ending(job, shared::Stop::at_chunk_end, JobState::failed, "failed");
+    case JobState::cancelling:
+        return advance_ending(job, shared::Stop::now, JobState::cancelled, "cancelled");
+    default:
+        return -1;
     }
 }
 
@@ -196,4 +210,4 @@ void reap_unstarted(Queue *queue) {
     }
 }
 
-}  // namespace stride::process
+} // namespace stride::process

@@ -6,8 +6,8 @@
 
 namespace stride::process {
 
-constexpr long active_wait_ms = 1000;   // a look at running jobs even if nobody wakes the scheduler
-constexpr long slotless_wait_ms = 250;  // a look for free worker slots: other databases do not wake this one's scheduler
+constexpr long active_wait_ms = 1000;  // a look at running jobs even if nobody wakes the scheduler
+constexpr long slotless_wait_ms = 250; // a look for free worker slots: other databases do not wake this one's scheduler
 constexpr long idle_wait_ms = 60000;
 
 // Handles of registered workers, so that one that never came up gives its slot back.
@@ -18,9 +18,10 @@ struct StartedWorker {
 };
 
 struct Queue {
-    MemoryContext memory;  // lives as long as the scheduler
-    List *started;         // List of StartedWorker *
-    TimestampTz next_spare_start;  // when a worker may be started again for a job that has nothing to claim, only to halve
+    MemoryContext memory; // lives as long as the scheduler
+    List *started;        // List of StartedWorker *
+    TimestampTz
+        next_spare_start; // when a worker may be started again for a job that has nothing to claim, only to halve
 };
 
 // Advances one job in the current transaction.  Returns in how many ms it should be looked at again; -1 = it needs no
@@ -30,4 +31,4 @@ long advance_job(Queue *queue, catalog::Job *job);
 // Gives back the slots of workers that ended without ever attaching.
 void reap_unstarted(Queue *queue);
 
-}  // namespace stride::process
+} // namespace stride::process

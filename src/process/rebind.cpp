@@ -50,7 +50,8 @@ ArrayType *relations_by_name(ArrayType *names, const char **missing) {
     }
     list_sort(found, list_oid_cmp);
     Datum *sorted = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(Max(1, count))));
-    for (int i = 0; i < list_length(found); i++) sorted[i] = ObjectIdGetDatum(list_nth_oid(found, i));
+    for (int i = 0; i < list_length(found); i++)
+        sorted[i] = ObjectIdGetDatum(list_nth_oid(found, i));
     return construct_array(sorted, list_length(found), OIDOID, sizeof(Oid), true, TYPALIGN_INT);
 }
 
@@ -72,7 +73,7 @@ const char *rebind_by_name(catalog::Job *job) {
     return nullptr;
 }
 
-}  // namespace
+} // namespace
 
 const char *moved_reason(catalog::Job *job) {
     const catalog::Home here = catalog::this_home();
@@ -92,4 +93,4 @@ const char *rebind_if_moved(catalog::Job *job) {
     return rebind_by_name(job);
 }
 
-}  // namespace stride::process
+} // namespace stride::process

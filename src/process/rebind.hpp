@@ -14,4 +14,4 @@ const char *moved_reason(catalog::Job *job);
 // Returns nullptr when the job may run, else what is missing.
 const char *rebind_if_moved(catalog::Job *job);
 
-}  // namespace stride::process
+} // namespace stride::process

@@ -67,7 +67,7 @@ void alter(const Job &job, const Actor &by, Jsonb *arguments) {
     if (altered->workers > 0) shared::ask_surplus_stop(MyDatabaseId, job.job_id, altered->workers);
 }
 
-}  // namespace
+} // namespace
 
 bool apply_request(const catalog::Request &request) {
     Job *job = catalog::find_job(request.job_id);
@@ -103,4 +103,4 @@ void apply_cancel_flags() {
     }
 }
 
-}  // namespace stride::process
+} // namespace stride::process

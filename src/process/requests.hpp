@@ -13,4 +13,4 @@ bool apply_request(const catalog::Request &request);
 // Turns the cancel flags of this database into cancels.
 void apply_cancel_flags();
 
-}  // namespace stride::process
+} // namespace stride::process

@@ -20,11 +20,11 @@ namespace {
 constexpr int64 purge_interval_us = 3600LL * 1000000;
 
 struct Scheduler {
-    MemoryContext memory;  // as long as the process
-    MemoryContext round;   // reset every round
+    MemoryContext memory; // as long as the process
+    MemoryContext round;  // reset every round
     Queue queue;
     TimestampTz next_purge;
-    char last_error[256];  // an error that repeats is logged once
+    char last_error[256]; // an error that repeats is logged once
 };
 
 // Runs f in a transaction; false if it failed, with the error logged.
@@ -45,13 +45,14 @@ bool in_transaction(Scheduler *scheduler, F &&f) {
     AbortCurrentTransaction();
     MemoryContextSwitchTo(scheduler->round);
     if (strncmp(scheduler->last_error, error->message, sizeof(scheduler->last_error) - 1) != 0)
-        ereport(LOG, (errmsg("pg_stride scheduler: %s", error->message), error->detail ? errdetail_internal("%s", error->detail) : 0));
+        ereport(LOG, (errmsg("pg_stride scheduler: %s", error->message),
+                      error->detail ? errdetail_internal("%s", error->detail) : 0));
     strlcpy(scheduler->last_error, error->message, sizeof(scheduler->last_error));
     return false;
 }
 
 bool is_installed(Scheduler *scheduler) {
-    bool installed = true;  // an error says nothing about it
+    bool installed = true; // an error says nothing about it
     (void)in_transaction(scheduler, [&] { installed = OidIsValid(pg::extension_oid()); });
     return installed;
 }
@@ -98,9 +99,11 @@ void purge_if_due(Scheduler *scheduler) {
                          [] { catalog::purge_history(catalog::resolve_settings(nullptr).history_retention); });
 }
 
-void withdraw(int, Datum database) { shared::drop_scheduler(DatumGetObjectId(database)); }
+void withdraw(int, Datum database) {
+    shared::drop_scheduler(DatumGetObjectId(database));
+}
 
-}  // namespace
+} // namespace
 
 void scheduler_main(Oid database) {
     set_up_signals();
@@ -129,4 +132,4 @@ void scheduler_main(Oid database) {
     }
 }
 
-}  // namespace stride::process
+} // namespace stride::process

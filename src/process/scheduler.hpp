@@ -8,4 +8,4 @@ namespace stride::process {
 
 void scheduler_main(Oid database);
 
-}  // namespace stride::process
+} // namespace stride::process

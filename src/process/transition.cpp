@@ -9,7 +9,8 @@ using core::JobState;
 void move_job(catalog::Job *job, JobState to, const catalog::Actor &by, const char *event, const char *reason) {
     const JobState from = job->state;
     if (!core::may(from, to))
-        elog(ERROR, "job %lld cannot go from %s to %s", static_cast<long long>(job->job_id), core::name(from), core::name(to));
+        elog(ERROR, "job %lld cannot go from %s to %s", static_cast<long long>(job->job_id), core::name(from),
+             core::name(to));
     if (core::terminal(to)) {
         if (to == JobState::failed) catalog::copy_failure_to_job(job->job_id);
         catalog::mark_finished(job->job_id, to);
@@ -30,4 +31,4 @@ void hold_job(catalog::Job *job, const char *reason) {
     move_job(job, to, catalog::Actor{nullptr, nullptr}, "hold", reason);
 }
 
-}  // namespace stride::process
+} // namespace stride::process

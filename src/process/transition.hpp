@@ -14,4 +14,4 @@ void move_job(catalog::Job *job, core::JobState to, const catalog::Actor &by, co
 // Pauses a queued or running job on the server's own account.
 void hold_job(catalog::Job *job, const char *reason);
 
-}  // namespace stride::process
+} // namespace stride::process

@@ -6,13 +6,13 @@
 #include "catalog/settings.hpp"
 #include "core/chunk_sizer.hpp"
 #include "job/chunk_statement.hpp"
-#include "job/plan_job.hpp"
 #include "job/session_settings.hpp"
 #include "pg/test_point.hpp"
 #include "pg/transaction.hpp"
 #include "process/background.hpp"
 #include "process/worker_errors.hpp"
 #include "shared/worker_slots.hpp"
+#include "walk/splits.hpp"
 
 namespace stride::process {
 namespace {
@@ -20,14 +20,16 @@ namespace {
 using shared::Phase;
 using shared::Stop;
 
-constexpr long hold_ms = 1000;        // a look at stride.enabled
+constexpr long hold_ms = 1000; // a look at stride.enabled
 constexpr double longest_nap_ms = 500;
 
 void leave_slot(int, Datum slot) {
     shared::detach_slot(reinterpret_cast<shared::WorkerSlot *>(DatumGetPointer(slot)));
 }
 
-bool asked_to_stop(const Worker &worker) { return shared::wanted_stop(worker.slot) != Stop::none; }
+bool asked_to_stop(const Worker &worker) {
+    return shared::wanted_stop(worker.slot) != Stop::none;
+}
 
 // Loads the job and the settings it runs under; false when it is gone or not this worker's to run.
 bool load_job(Worker *worker) {
@@ -93,7 +95,7 @@ bool plan(Worker *worker) {
     ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
         pg::begin_transaction();
         MemoryContextSwitchTo(worker->chunk_memory);
-        job::plan_job(*worker->job, worker->job->workers);
+        walk::plan_splits(*worker->job, worker->job->workers);
         STRIDE_TEST_POINT("before_plan_commit");
         pg::commit_transaction();
     });
@@ -103,7 +105,9 @@ bool plan(Worker *worker) {
     return false;
 }
 
-int compare_keys(ArrayType *a, ArrayType *b, void *key) { return walk::compare_keys(*static_cast<walk::Key *>(key), a, b); }
+int compare_keys(ArrayType *a, ArrayType *b, void *key) {
+    return walk::compare_keys(*static_cast<walk::Key *>(key), a, b);
+}
 
 // Halves the largest split of another worker and claims the new half.
 bool claim_half(Worker *worker, catalog::Split *split) {
@@ -175,6 +179,8 @@ bool run_split(Worker *worker, catalog::Split *split) {
     const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt, worker->slot};
     chunk::Carry carry = {};
     for (;;) {
+        // The fence reads the split's keys anew; those of the last chunk go with its memory.
+        split->lower = split->position = split->upper = nullptr;
         MemoryContextReset(worker->chunk_memory);
         MemoryContextSwitchTo(worker->chunk_memory);
         CHECK_FOR_INTERRUPTS();
@@ -203,7 +209,7 @@ bool run_split(Worker *worker, catalog::Split *split) {
     }
 }
 
-}  // namespace
+} // namespace
 
 void worker_main() {
     Worker worker;
@@ -231,4 +237,4 @@ void worker_main() {
     }
 }
 
-}  // namespace stride::process
+} // namespace stride::process

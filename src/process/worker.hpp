@@ -19,4 +19,4 @@ static_assert(sizeof(WorkerOrder) <= BGW_EXTRALEN);
 
 void worker_main();
 
-}  // namespace stride::process
+} // namespace stride::process

@@ -15,7 +15,7 @@ namespace {
 using core::ErrorPolicy;
 
 constexpr double longest_back_off_ms = 60000;
-constexpr double long_wait_factor = 5;  // locks and full disks go away more slowly than serialization failures
+constexpr double long_wait_factor = 5; // locks and full disks go away more slowly than serialization failures
 
 ErrorPolicy policy_of(const Worker &worker, const ErrorData *error) {
     // Our own stop arrives as a termination; a cancel that nobody of ours asked for is an operator's.
@@ -47,18 +47,19 @@ void in_transaction(Worker *worker, F &&f) {
 void end_with(Worker *worker, const catalog::Split *split, const char *policy, ErrorData *error) {
     in_transaction(worker, [&] {
         if (split != nullptr) catalog::give_back(*split);
-        catalog::append_failure(catalog::Failure{worker->job->job_id, split == nullptr ? 0 : split->split,
-                                                 worker->job->attempt, policy, split == nullptr ? nullptr : split->position,
-                                                 split == nullptr ? nullptr : split->upper, error});
+        catalog::append_failure(catalog::Failure{
+            worker->job->job_id, split == nullptr ? 0 : split->split, worker->job->attempt, policy,
+            split == nullptr ? nullptr : split->position, split == nullptr ? nullptr : split->upper, error});
     });
 }
 
-}  // namespace
+} // namespace
 
 bool is_transient(const ErrorData *error) {
     const char *sqlstate = unpack_sql_state(error->sqlerrcode);
     const ErrorPolicy policy = core::policy(sqlstate);
-    return policy == ErrorPolicy::retry || policy == ErrorPolicy::wait_and_retry || error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION;
+    return policy == ErrorPolicy::retry || policy == ErrorPolicy::wait_and_retry ||
+           error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION;
 }
 
 bool handle_chunk_error(Worker *worker, const catalog::Split &split, ErrorData *error) {
@@ -66,24 +67,24 @@ bool handle_chunk_error(Worker *worker, const catalog::Split &split, ErrorData *
     const int attempt = split.attempts + 1;
     const bool exhausted = attempt > worker->settings.retry_limit;
     switch (policy) {
-        case ErrorPolicy::interrupt:
-            in_transaction(worker, [&] { catalog::give_back(split); });
-            return false;
-        case ErrorPolicy::retry:
-        case ErrorPolicy::wait_and_retry:
-        case ErrorPolicy::shrink: {
-            if (exhausted) break;
-            const double factor = policy == ErrorPolicy::wait_and_retry ? long_wait_factor : 1;
-            if (policy == ErrorPolicy::shrink) worker->sizer.shrink();
-            in_transaction(worker, [&] { catalog::back_off(split, delay_ms(*worker, attempt, factor), true); });
-            return true;
-        }
-        case ErrorPolicy::pause:
-            break;
-        case ErrorPolicy::bisect:
-        case ErrorPolicy::fail:
-            end_with(worker, &split, "fail", error);
-            return false;
+    case ErrorPolicy::interrupt:
+        in_transaction(worker, [&] { catalog::give_back(split); });
+        return false;
+    case ErrorPolicy::retry:
+    case ErrorPolicy::wait_and_retry:
+    case ErrorPolicy::shrink: {
+        if (exhausted) break;
+        const double factor = policy == ErrorPolicy::wait_and_retry ? long_wait_factor : 1;
+        if (policy == ErrorPolicy::shrink) worker->sizer.shrink();
+        in_transaction(worker, [&] { catalog::back_off(split, delay_ms(*worker, attempt, factor), true); });
+        return true;
+    }
+    case ErrorPolicy::pause:
+        break;
+    case ErrorPolicy::bisect:
+    case ErrorPolicy::fail:
+        end_with(worker, &split, "fail", error);
+        return false;
     }
     end_with(worker, &split, "pause", error);
     return false;
@@ -96,4 +97,4 @@ void record_planning_error(Worker *worker, ErrorData *error) {
     end_with(worker, nullptr, fails ? "fail" : "pause", error);
 }
 
-}  // namespace stride::process
+} // namespace stride::process

@@ -15,11 +15,11 @@ namespace stride::process {
 struct Worker {
     WorkerOrder order = {};
     shared::WorkerSlot *slot = nullptr;
-    catalog::Job *job = nullptr;  // in job_memory
+    catalog::Job *job = nullptr; // in job_memory
     catalog::Settings settings = {};
     core::ChunkSizer sizer;
-    MemoryContext job_memory = nullptr;    // reset when the job's row is read again
-    MemoryContext chunk_memory = nullptr;  // reset before every chunk
+    MemoryContext job_memory = nullptr;   // reset when the job's row is read again
+    MemoryContext chunk_memory = nullptr; // reset before every chunk
     const char *activity = nullptr;
 };
 
@@ -32,4 +32,4 @@ void record_planning_error(Worker *worker, ErrorData *error);
 // An error that another try may not meet again, or that another worker of ours caused.
 bool is_transient(const ErrorData *error);
 
-}  // namespace stride::process
+} // namespace stride::process

@@ -48,19 +48,28 @@ void startup() {
     LWLockRelease(AddinShmemInitLock);
 }
 
-}  // namespace
+} // namespace
 
 const char *phase_name(Phase phase) {
     switch (phase) {
-        case Phase::starting: return "starting";
-        case Phase::planning: return "planning";
-        case Phase::claiming: return "claiming";
-        case Phase::fencing: return "fencing";
-        case Phase::reading: return "reading";
-        case Phase::writing: return "writing";
-        case Phase::checkpointing: return "checkpointing";
-        case Phase::committing: return "committing";
-        case Phase::waiting: return "waiting";
+    case Phase::starting:
+        return "starting";
+    case Phase::planning:
+        return "planning";
+    case Phase::claiming:
+        return "claiming";
+    case Phase::fencing:
+        return "fencing";
+    case Phase::reading:
+        return "reading";
+    case Phase::writing:
+        return "writing";
+    case Phase::checkpointing:
+        return "checkpointing";
+    case Phase::committing:
+        return "committing";
+    case Phase::waiting:
+        return "waiting";
     }
     return "unknown";
 }
@@ -74,9 +83,10 @@ void install_hooks() {
 
 void require_preload() {
     if (area == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("pg_stride must be loaded through shared_preload_libraries"),
-                        errhint("Add pg_stride to shared_preload_libraries in postgresql.conf and restart the server.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("pg_stride must be loaded through shared_preload_libraries"),
+                 errhint("Add pg_stride to shared_preload_libraries in postgresql.conf and restart the server.")));
 }
 
-}  // namespace stride::shared
+} // namespace stride::shared

@@ -9,26 +9,36 @@ namespace stride::shared {
 
 constexpr int max_databases = 128;
 constexpr int max_cancel_flags = 64;
-constexpr int rate_seconds = 11;  // ten whole seconds and the one that is running
+constexpr int rate_seconds = 11; // ten whole seconds and the one that is running
 constexpr int reason_bytes = 128;
 
 // What the scheduler wants of a worker.  Written by the scheduler, read by the worker between chunks.
 enum class Stop : uint32 { none, at_chunk_end, now };
 
 // Where a worker is.  Written by the worker without the lock: a reader may see it a moment late.
-enum class Phase : uint32 { starting, planning, claiming, fencing, reading, writing, checkpointing, committing, waiting };
+enum class Phase : uint32 {
+    starting,
+    planning,
+    claiming,
+    fencing,
+    reading,
+    writing,
+    checkpointing,
+    committing,
+    waiting
+};
 const char *phase_name(Phase phase);
 
 enum class SlotUse : uint32 {
     free,
-    starting,  // taken by a scheduler, its worker has not attached yet
-    attached,  // the worker runs
-    failed     // the worker ended before its first heartbeat; the scheduler takes note and frees it
+    starting, // taken by a scheduler, its worker has not attached yet
+    attached, // the worker runs
+    failed    // the worker ended before its first heartbeat; the scheduler takes note and frees it
 };
 
 // Rows committed in one second.  Written by the slot's worker.
 struct RateBucket {
-    int64 second;  // seconds since the PostgreSQL epoch
+    int64 second; // seconds since the PostgreSQL epoch
     int64 rows;
 };
 
@@ -43,32 +53,32 @@ struct WorkerSlot {
     int scheduler_pid; // who took the slot
     // Guarded by the lock; set by the worker.
     int pid;
-    bool heartbeat;    // the worker has connected and loaded its job
+    bool heartbeat; // the worker has connected and loaded its job
     Latch *latch;
     char waiting_for[reason_bytes];
     // Atomics: stop by the scheduler, the others by the worker.
     pg_atomic_uint32 stop;
-    pg_atomic_uint32 altered;  // raised by the scheduler when the job's settings have changed
+    pg_atomic_uint32 altered; // raised by the scheduler when the job's settings have changed
     pg_atomic_uint32 phase;
     pg_atomic_uint32 split;
     pg_atomic_uint32 chunk;
     pg_atomic_uint64 rows_done;
     pg_atomic_uint64 chunk_rows;
-    pg_atomic_uint64 since;  // TimestampTz
-    RateBucket rate[rate_seconds];  // written by the worker under the lock
+    pg_atomic_uint64 since;        // TimestampTz
+    RateBucket rate[rate_seconds]; // written by the worker under the lock
 };
 
 struct DatabaseSlot {
-    Oid database;       // InvalidOid = free
-    uint64 generation;  // raised by each wake-up, under the lock
-    uint64 handled;     // the generation that a scheduler saw before it found nothing to do
-    int scheduler_pid;  // 0 = none; set and cleared by the scheduler
+    Oid database;      // InvalidOid = free
+    uint64 generation; // raised by each wake-up, under the lock
+    uint64 handled;    // the generation that a scheduler saw before it found nothing to do
+    int scheduler_pid; // 0 = none; set and cleared by the scheduler
     Latch *scheduler_latch;
 };
 
 // A caller of run that was cancelled, or died by cancel, asks the scheduler to cancel its job.
 struct CancelFlag {
-    Oid database;  // InvalidOid = free
+    Oid database; // InvalidOid = free
     int64 job_id;
     Oid session_role;
     Oid role;
@@ -76,12 +86,12 @@ struct CancelFlag {
 
 struct Area {
     LWLock *lock;
-    ConditionVariable job_changed;  // broadcast by the scheduler after it committed a job's state
-    Latch *launcher_latch;          // guarded by the lock; set by the launcher
-    bool probe_all;                 // guarded by the lock: a wake-up found no database slot
+    ConditionVariable job_changed; // broadcast by the scheduler after it committed a job's state
+    Latch *launcher_latch;         // guarded by the lock; set by the launcher
+    bool probe_all;                // guarded by the lock: a wake-up found no database slot
     DatabaseSlot databases[max_databases];
     CancelFlag cancel_flags[max_cancel_flags];
-    int nworkers;                   // = max_worker_processes
+    int nworkers; // = max_worker_processes
     WorkerSlot workers[FLEXIBLE_ARRAY_MEMBER];
 };
 
@@ -94,4 +104,4 @@ void install_hooks();
 // Raises 55000 with the hint to preload when the area is missing.
 void require_preload();
 
-}  // namespace stride::shared
+} // namespace stride::shared

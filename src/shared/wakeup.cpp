@@ -28,25 +28,25 @@ DatabaseSlot *find_or_take_slot(Oid database) {
 
 void at_transaction_end(XactEvent event, void *) {
     switch (event) {
-        case XACT_EVENT_COMMIT:
-            if (wake_wanted) wake(MyDatabaseId);
-            wake_wanted = false;
-            break;
-        case XACT_EVENT_ABORT:
-            wake_wanted = false;
-            break;
-        case XACT_EVENT_PRE_PREPARE:
-            if (wake_wanted)
-                ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                                errmsg("cannot PREPARE a transaction that has submitted or steered a pg_stride job"),
-                                errhint("Submit the job in a transaction of its own and COMMIT it.")));
-            break;
-        default:
-            break;
+    case XACT_EVENT_COMMIT:
+        if (wake_wanted) wake(MyDatabaseId);
+        wake_wanted = false;
+        break;
+    case XACT_EVENT_ABORT:
+        wake_wanted = false;
+        break;
+    case XACT_EVENT_PRE_PREPARE:
+        if (wake_wanted)
+            ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                            errmsg("cannot PREPARE a transaction that has submitted or steered a pg_stride job"),
+                            errhint("Submit the job in a transaction of its own and COMMIT it.")));
+        break;
+    default:
+        break;
     }
 }
 
-}  // namespace
+} // namespace
 
 void wake_at_commit() {
     require_preload();
@@ -178,4 +178,4 @@ bool take_cancel_flag(Oid database, CancelFlag *taken) {
     return found;
 }
 
-}  // namespace stride::shared
+} // namespace stride::shared

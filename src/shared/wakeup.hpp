@@ -26,13 +26,13 @@ struct PendingDatabases {
     int count;
     Oid databases[max_databases];
 };
-PendingDatabases pending_databases();  // those with a wake-up that nobody handled and no scheduler
+PendingDatabases pending_databases(); // those with a wake-up that nobody handled and no scheduler
 bool has_scheduler(Oid database);
-void forget_database(Oid database);    // dropped or not connectable: frees its slot
+void forget_database(Oid database); // dropped or not connectable: frees its slot
 bool take_probe_all();
 
 // Cancel flags.  set_cancel_flag is safe where no transaction may be used; false if all flags are taken.
 bool set_cancel_flag(Oid database, int64 job_id, Oid session_role, Oid role) noexcept;
 bool take_cancel_flag(Oid database, CancelFlag *flag);
 
-}  // namespace stride::shared
+} // namespace stride::shared

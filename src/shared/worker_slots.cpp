@@ -54,10 +54,9 @@ int free_worker_number(Oid database, int64 job_id) {
     }
 }
 
-}  // namespace
+} // namespace
 
-Take take_slot(Oid database, Oid owner, int64 job_id, const Caps &caps, int *index, int64 *cookie,
-               int32 *worker) {
+Take take_slot(Oid database, Oid owner, int64 job_id, const Caps &caps, int *index, int64 *cookie, int32 *worker) {
     const int64 fresh_cookie = random_cookie();
     int all = 0;
     int of_job = 0;
@@ -141,7 +140,8 @@ void detach_slot(WorkerSlot *slot) noexcept {
             slot->latch = nullptr;
         }
         for (const DatabaseSlot &scheduled : area->databases)
-            if (scheduled.database == database && scheduled.scheduler_latch != nullptr) SetLatch(scheduled.scheduler_latch);
+            if (scheduled.database == database && scheduled.scheduler_latch != nullptr)
+                SetLatch(scheduled.scheduler_latch);
     }
     LWLockRelease(area->lock);
 }
@@ -167,9 +167,13 @@ void count_rows(WorkerSlot *slot, int64 rows, TimestampTz now) {
     pg_atomic_fetch_add_u64(&slot->rows_done, rows);
 }
 
-Stop wanted_stop(WorkerSlot *slot) { return static_cast<Stop>(pg_atomic_read_u32(&slot->stop)); }
+Stop wanted_stop(WorkerSlot *slot) {
+    return static_cast<Stop>(pg_atomic_read_u32(&slot->stop));
+}
 
-bool take_altered(WorkerSlot *slot) { return pg_atomic_exchange_u32(&slot->altered, 0) != 0; }
+bool take_altered(WorkerSlot *slot) {
+    return pg_atomic_exchange_u32(&slot->altered, 0) != 0;
+}
 
 int count_workers(Oid database, int64 job_id) {
     int count = 0;
@@ -302,4 +306,4 @@ bool view_worker(int index, TimestampTz now, WorkerView *view) {
     return true;
 }
 
-}  // namespace stride::shared
+} // namespace stride::shared

@@ -7,7 +7,7 @@
 namespace stride::shared {
 
 struct Caps {
-    int cluster;   // stride.max_workers
+    int cluster; // stride.max_workers
     int per_job;
     int per_role;
 };
@@ -15,8 +15,7 @@ struct Caps {
 enum class Take { taken, cluster_full, job_full, role_full };
 
 // Takes a slot for a new worker of the job; *index and *cookie identify it, *worker is its number.
-Take take_slot(Oid database, Oid owner, int64 job_id, const Caps &caps, int *index, int64 *cookie,
-               int32 *worker);
+Take take_slot(Oid database, Oid owner, int64 job_id, const Caps &caps, int *index, int64 *cookie, int32 *worker);
 
 // Gives a slot back whose worker never attached (its registration failed, or it stopped before it began).
 void release_slot(int index, int64 cookie);
@@ -26,21 +25,21 @@ WorkerSlot *attach_slot(int index, int64 cookie);
 void heartbeat(WorkerSlot *slot);
 void detach_slot(WorkerSlot *slot) noexcept;
 void set_phase(WorkerSlot *slot, Phase phase);
-void set_waiting_for(WorkerSlot *slot, const char *reason);  // nullptr = runs freely
+void set_waiting_for(WorkerSlot *slot, const char *reason); // nullptr = runs freely
 void count_rows(WorkerSlot *slot, int64 rows, TimestampTz now);
 Stop wanted_stop(WorkerSlot *slot);
 bool take_altered(WorkerSlot *slot);
 
 // The scheduler's side.
 int count_workers(Oid database, int64 job_id);
-void ask_stop(Oid database, int64 job_id, Stop stop);   // Stop::now also sends SIGTERM to attached workers
-void ask_surplus_stop(Oid database, int64 job_id, int keep);  // lets the highest-numbered workers over `keep` end
-void tell_altered(Oid database, int64 job_id);          // workers read their job's row again before the next chunk
-bool has_heartbeat(Oid database, int64 job_id);         // some worker of the job got as far as its loop
-int take_failed_starts(Oid database, int64 job_id);     // frees slots of workers that ended before their heartbeat
-void release_orphans(Oid database);                     // at scheduler start: slots another scheduler took, never attached
-void release_failed_of_idle_databases();                // by the launcher
-bool is_live(int64 cookie);                             // an attached worker has this cookie
+void ask_stop(Oid database, int64 job_id, Stop stop);        // Stop::now also sends SIGTERM to attached workers
+void ask_surplus_stop(Oid database, int64 job_id, int keep); // lets the highest-numbered workers over `keep` end
+void tell_altered(Oid database, int64 job_id);               // workers read their job's row again before the next chunk
+bool has_heartbeat(Oid database, int64 job_id);              // some worker of the job got as far as its loop
+int take_failed_starts(Oid database, int64 job_id);          // frees slots of workers that ended before their heartbeat
+void release_orphans(Oid database);      // at scheduler start: slots another scheduler took, never attached
+void release_failed_of_idle_databases(); // by the launcher
+bool is_live(int64 cookie);              // an attached worker has this cookie
 
 // Copies one slot for the views; false when it is not in use.
 struct WorkerView {
@@ -56,8 +55,8 @@ struct WorkerView {
     int64 chunk_rows;
     TimestampTz since;
     char waiting_for[reason_bytes];
-    double rows_per_second;  // over the last ten whole seconds that the worker ran
+    double rows_per_second; // over the last ten whole seconds that the worker ran
 };
 bool view_worker(int index, TimestampTz now, WorkerView *view);
 
-}  // namespace stride::shared
+} // namespace stride::shared

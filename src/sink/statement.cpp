@@ -7,7 +7,8 @@ namespace stride::sink {
 uint64 run_statement(PlannedStmt *plan, const char *sql) {
     // PortalRunMulti does the same for a statement outside a portal of its own; here the snapshot must be the one under
     // which the chunk's end was found, so the executor is called directly.
-    QueryDesc *query = CreateQueryDesc(plan, sql, GetActiveSnapshot(), InvalidSnapshot, None_Receiver, nullptr, nullptr, 0);
+    QueryDesc *query =
+        CreateQueryDesc(plan, sql, GetActiveSnapshot(), InvalidSnapshot, None_Receiver, nullptr, nullptr, 0);
     ExecutorStart(query, 0);
 #if PG_VERSION_NUM >= 180000
     ExecutorRun(query, ForwardScanDirection, 0);
@@ -22,4 +23,4 @@ uint64 run_statement(PlannedStmt *plan, const char *sql) {
     return processed;
 }
 
-}  // namespace stride::sink
+} // namespace stride::sink

@@ -10,4 +10,4 @@ namespace stride::sink {
 // Triggers that are due at the statement's end have fired when it returns; deferred ones have not.
 uint64 run_statement(PlannedStmt *plan, const char *sql);
 
-}  // namespace stride::sink
+} // namespace stride::sink

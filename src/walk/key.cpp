@@ -5,25 +5,44 @@
 namespace stride::walk {
 namespace {
 
-constexpr int most_reasons = 8;  // candidates named in one DETAIL
+constexpr int most_reasons = 8; // candidates named in one DETAIL
 
 // What keeps an index from being a key.
 enum class Flaw : unsigned char {
-    none, access_method, not_unique, invalid, deferrable, partial, expression, nullable, collation, not_yet_usable
+    none,
+    access_method,
+    not_unique,
+    invalid,
+    deferrable,
+    partial,
+    expression,
+    nullable,
+    collation,
+    not_yet_usable
 };
 
 const char *sentence(Flaw flaw) {
     switch (flaw) {
-    case Flaw::none: return "qualifies";
-    case Flaw::access_method: return "is not a btree index";
-    case Flaw::not_unique: return "is not unique";
-    case Flaw::invalid: return "is not valid";
-    case Flaw::deferrable: return "belongs to a deferrable constraint";
-    case Flaw::partial: return "is partial";
-    case Flaw::expression: return "is on an expression";
-    case Flaw::nullable: return "has a column that is not NOT NULL";
-    case Flaw::collation: return "has a nondeterministic collation";
-    case Flaw::not_yet_usable: return "was built beside transactions that still run and cannot be used yet";
+    case Flaw::none:
+        return "qualifies";
+    case Flaw::access_method:
+        return "is not a btree index";
+    case Flaw::not_unique:
+        return "is not unique";
+    case Flaw::invalid:
+        return "is not valid";
+    case Flaw::deferrable:
+        return "belongs to a deferrable constraint";
+    case Flaw::partial:
+        return "is partial";
+    case Flaw::expression:
+        return "is on an expression";
+    case Flaw::nullable:
+        return "has a column that is not NOT NULL";
+    case Flaw::collation:
+        return "has a nondeterministic collation";
+    case Flaw::not_yet_usable:
+        return "was built beside transactions that still run and cannot be used yet";
     }
     return "";
 }
@@ -39,31 +58,22 @@ bool never_null(TupleDesc descriptor, AttrNumber attno) {
 
 Flaw column_flaw(Relation relation, Relation index, int column) {
     const AttrNumber attno = index->rd_index->indkey.values[column];
-    if (attno <= 0)
-        return Flaw::expression;
-    if (!never_null(RelationGetDescr(relation), attno))
-        return Flaw::nullable;
+    if (attno <= 0) return Flaw::expression;
+    if (!never_null(RelationGetDescr(relation), attno)) return Flaw::nullable;
     const Oid collation = index->rd_indcollation[column];
-    if (OidIsValid(collation) && !get_collation_isdeterministic(collation))
-        return Flaw::collation;
+    if (OidIsValid(collation) && !get_collation_isdeterministic(collation)) return Flaw::collation;
     return Flaw::none;
 }
 
 Flaw flaw_of(Relation relation, Relation index) {
     const Form_pg_index form = index->rd_index;
-    if (index->rd_rel->relam != BTREE_AM_OID)
-        return Flaw::access_method;
-    if (!form->indisunique)
-        return Flaw::not_unique;
-    if (!form->indisvalid || !form->indisready || !form->indislive)
-        return Flaw::invalid;
-    if (!form->indimmediate)
-        return Flaw::deferrable;
-    if (!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr))
-        return Flaw::partial;
+    if (index->rd_rel->relam != BTREE_AM_OID) return Flaw::access_method;
+    if (!form->indisunique) return Flaw::not_unique;
+    if (!form->indisvalid || !form->indisready || !form->indislive) return Flaw::invalid;
+    if (!form->indimmediate) return Flaw::deferrable;
+    if (!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr)) return Flaw::partial;
     for (int column = 0; column < form->indnkeyatts; column++)
-        if (const Flaw flaw = column_flaw(relation, index, column); flaw != Flaw::none)
-            return flaw;
+        if (const Flaw flaw = column_flaw(relation, index, column); flaw != Flaw::none) return flaw;
     // The planner passes such an index by until all snapshots see its whole history (see README.HOT).
     if (form->indcheckxmin &&
         !TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin))
@@ -74,8 +84,7 @@ Flaw flaw_of(Relation relation, Relation index) {
 // The type that the operators of an opclass take for a column.
 Oid compare_type_of(Oid column_type, Oid opcintype) {
     const Oid base = getBaseType(column_type);
-    if (IsPolymorphicType(opcintype) || opcintype == RECORDOID)
-        return base;
+    if (IsPolymorphicType(opcintype) || opcintype == RECORDOID) return base;
     if (base != opcintype && !IsBinaryCoercible(base, opcintype))
         elog(ERROR, "type %u does not fit operator class input type %u", column_type, opcintype);
     return opcintype;
@@ -120,22 +129,20 @@ int wanted_columns(Relation relation, ArrayType *wanted, AttrNumber *attnos) {
         const char *name = NameStr(*DatumGetName(names[i]));
         const AttrNumber attno = get_attnum(RelationGetRelid(relation), name);
         if (attno <= 0)
-            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                            errmsg("column \"%s\" of relation \"%s\" does not exist", name, RelationGetRelationName(relation)),
-                            errhint("The key names columns of the table that is walked.")));
-        if (i < INDEX_MAX_KEYS)
-            attnos[i] = attno;
+            ereport(ERROR,
+                    (errcode(ERRCODE_UNDEFINED_COLUMN),
+                     errmsg("column \"%s\" of relation \"%s\" does not exist", name, RelationGetRelationName(relation)),
+                     errhint("The key names columns of the table that is walked.")));
+        if (i < INDEX_MAX_KEYS) attnos[i] = attno;
     }
     return count;
 }
 
 bool has_columns(Relation index, const AttrNumber *attnos, int count) {
     const Form_pg_index form = index->rd_index;
-    if (form->indnkeyatts != count)
-        return false;
+    if (form->indnkeyatts != count) return false;
     for (int i = 0; i < count; i++)
-        if (form->indkey.values[i] != attnos[i])
-            return false;
+        if (form->indkey.values[i] != attnos[i]) return false;
     return true;
 }
 
@@ -148,17 +155,14 @@ int width_of(const Key &key) {
 }
 
 bool better(const Key &candidate, bool candidate_primary, const Key &best, bool best_primary) {
-    if (candidate_primary != best_primary)
-        return candidate_primary;
-    if (candidate.ncolumns != best.ncolumns)
-        return candidate.ncolumns < best.ncolumns;
+    if (candidate_primary != best_primary) return candidate_primary;
+    if (candidate.ncolumns != best.ncolumns) return candidate.ncolumns < best.ncolumns;
     const int difference = width_of(candidate) - width_of(best);
     return difference != 0 ? difference < 0 : candidate.index < best.index;
 }
 
 [[noreturn]] void no_key(Relation relation, ArrayType *wanted, int reasons, StringInfo detail) {
-    if (reasons > most_reasons)
-        appendStringInfo(detail, "\nSo it is with %d more.", reasons - most_reasons);
+    if (reasons > most_reasons) appendStringInfo(detail, "\nSo it is with %d more.", reasons - most_reasons);
     if (wanted != nullptr) {
         Datum *names = nullptr;
         int count = 0;
@@ -167,13 +171,14 @@ bool better(const Key &candidate, bool candidate_primary, const Key &best, bool 
         deconstruct_array(wanted, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &names, nullptr, &count);
         for (int i = 0; i < count; i++)
             appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", quote_identifier(NameStr(*DatumGetName(names[i]))));
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("columns (%s) of \"%s\" are no key to walk it by", list.data, RelationGetRelationName(relation)),
-                 reasons > 0 ? errdetail_internal("%s", detail->data)
-                             : errdetail("It has no index on exactly these columns in this order."),
-                 errhint("Create a unique index on exactly these columns, all of them NOT NULL, or leave out the key "
-                         "to have it chosen.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("columns (%s) of \"%s\" are no key to walk it by", list.data, RelationGetRelationName(relation)),
+             reasons > 0 ? errdetail_internal("%s", detail->data)
+                         : errdetail("It has no index on exactly these columns in this order."),
+             errhint("Create a unique index on exactly these columns, all of them NOT NULL, or leave out the key "
+                     "to have it chosen.")));
     }
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("\"%s\" has no key to walk it by", RelationGetRelationName(relation)),
@@ -181,7 +186,7 @@ bool better(const Key &candidate, bool candidate_primary, const Key &best, bool 
                     errhint("Add a primary key, or a unique index over NOT NULL columns.")));
 }
 
-}  // namespace
+} // namespace
 
 Key choose_key(Relation relation, ArrayType *wanted) {
     AttrNumber attnos[INDEX_MAX_KEYS] = {};
@@ -212,8 +217,7 @@ Key choose_key(Relation relation, ArrayType *wanted) {
         }
         index_close(index, NoLock);
     }
-    if (!OidIsValid(best.index))
-        no_key(relation, wanted, reasons, &detail);
+    if (!OidIsValid(best.index)) no_key(relation, wanted, reasons, &detail);
     list_free(indexes);
     return best;
 }
@@ -251,4 +255,4 @@ char *key_definition(const Key &key) {
     return text.data;
 }
 
-}  // namespace stride::walk
+} // namespace stride::walk

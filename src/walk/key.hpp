@@ -9,16 +9,16 @@ namespace stride::walk {
 
 // One column of the key, in index order.
 struct KeyColumn {
-    AttrNumber attno;          // attribute number in the driving relation
-    Oid column_type;           // declared type of the column (may be a domain)
+    AttrNumber attno; // attribute number in the driving relation
+    Oid column_type;  // declared type of the column (may be a domain)
     int32 column_typmod;
-    Oid column_collation;      // collation of the column's Var
-    Oid compare_type;          // type that the operators take: opclass input type, or the column's base type if polymorphic
-    Oid collation;             // the index's own collation, InvalidOid if not collatable
+    Oid column_collation; // collation of the column's Var
+    Oid compare_type;     // type that the operators take: opclass input type, or the column's base type if polymorphic
+    Oid collation;        // the index's own collation, InvalidOid if not collatable
     Oid opfamily;
-    Oid opcintype;             // opclass input type, for look-ups in the operator family
-    bool descending;           // DESC in the index
-    bool nulls_first;          // no row has a NULL, but an ORDER BY must name the index's own option to match its order
+    Oid opcintype;    // opclass input type, for look-ups in the operator family
+    bool descending;  // DESC in the index
+    bool nulls_first; // no row has a NULL, but an ORDER BY must name the index's own option to match its order
 };
 
 // A usable key: unique, immediate, valid, non-partial, non-expression btree index, all columns NOT NULL,
@@ -94,4 +94,4 @@ void text_to_values(const Key &key, KeyText stored, Datum *values);
 // As key_to_text, for many keys in a row: the caller has pinned the output settings.
 KeyText encode_key(const Key &key, const Datum *values);
 
-}  // namespace stride::walk
+} // namespace stride::walk

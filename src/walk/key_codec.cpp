@@ -15,7 +15,7 @@ Datum decode(const KeyColumn &column, const char *text) {
     return OidInputFunctionCall(function, pstrdup(text), parameter, -1);
 }
 
-}  // namespace
+} // namespace
 
 KeyText encode_key(const Key &key, const Datum *values) {
     Datum elements[INDEX_MAX_KEYS];
@@ -47,8 +47,8 @@ void text_to_values(const Key &key, KeyText stored, Datum *values) {
     int count = 0;
     if (ARR_NDIM(stored) != 1 || ARR_HASNULL(stored) || ARR_ELEMTYPE(stored) != TEXTOID ||
         ARR_DIMS(stored)[0] != key.ncolumns)
-        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("stored position does not fit the key of relation %u",
-                                                                key.relation),
+        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                        errmsg("stored position does not fit the key of relation %u", key.relation),
                         errhint("Submit the job again.")));
     deconstruct_array(stored, TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &count);
     const int level = pg::pin_output_settings();
@@ -77,8 +77,7 @@ int compare_column(KeyOrder *order, int column, Datum a, Datum b) {
 
 int compare_values(KeyOrder *order, const Datum *a, const Datum *b) {
     for (int i = 0; i < order->key->ncolumns; i++)
-        if (const int result = compare_column(order, i, a[i], b[i]); result != 0)
-            return result;
+        if (const int result = compare_column(order, i, a[i], b[i]); result != 0) return result;
     return 0;
 }
 
@@ -92,4 +91,4 @@ int compare_keys(const Key &key, KeyText a, KeyText b) {
     return compare_values(&order, left, right);
 }
 
-}  // namespace stride::walk
+} // namespace stride::walk

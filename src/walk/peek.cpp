@@ -10,8 +10,7 @@ namespace {
 
 void append_operator(StringInfo sql, Oid operator_oid) {
     HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator_oid));
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for operator %u", operator_oid);
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for operator %u", operator_oid);
     const auto *form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
     appendStringInfo(sql, "OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
                      NameStr(form->oprname));
@@ -33,8 +32,7 @@ void append_order(StringInfo sql, Relation relation, const KeyColumn &column, bo
 void peek_part(Relation relation, const Key &key, List *part, int64 limit, LastKey *last) {
     const char *sql = ordered_keys_sql(relation, key, false, limit);
     Query *query = analyse_own(sql);
-    if (part != NIL)
-        query->jointree->quals = reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, part, -1));
+    if (part != NIL) query->jointree->quals = reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, part, -1));
     run_plan(plan_in_key_order(query, sql, key), sql, &last->receiver);
 }
 
@@ -55,8 +53,7 @@ bool receive_key(TupleTableSlot *slot, DestReceiver *self) {
     auto *last = reinterpret_cast<LastKey *>(self);
     slot_getsomeattrs(slot, last->ncolumns);
     for (int i = 0; i < last->ncolumns; i++) {
-        if (slot->tts_isnull[i])
-            elog(ERROR, "key column %d is null", i + 1);
+        if (slot->tts_isnull[i]) elog(ERROR, "key column %d is null", i + 1);
         keep(last, i, *TupleDescAttr(slot->tts_tupleDescriptor, i), slot->tts_values[i]);
     }
     last->rows++;
@@ -66,7 +63,7 @@ bool receive_key(TupleTableSlot *slot, DestReceiver *self) {
 void start_receiver(DestReceiver *, int, TupleDesc) {}
 void end_receiver(DestReceiver *) {}
 
-}  // namespace
+} // namespace
 
 void prepare_last_key(const Key &key, LastKey *last) {
     *last = LastKey{};
@@ -114,12 +111,17 @@ PlannedStmt *plan_in_key_order(Query *query, const char *sql, const Key &key) {
     static constexpr struct {
         const char *name;
         const char *value;
-    } settings[] = {{"enable_sort", "off"},       {"enable_incremental_sort", "off"}, {"enable_seqscan", "off"},
-                    {"enable_bitmapscan", "off"}, {"enable_indexscan", "on"},         {"enable_indexonlyscan", "on"},
+    } settings[] = {{"enable_sort", "off"},
+                    {"enable_incremental_sort", "off"},
+                    {"enable_seqscan", "off"},
+                    {"enable_bitmapscan", "off"},
+                    {"enable_indexscan", "on"},
+                    {"enable_indexonlyscan", "on"},
                     {"jit", "off"}};
     const int level = NewGUCNestLevel();
     for (const auto &setting : settings)
-        (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+        (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                                false);
     const KeyPlan plan = plan_through_key(query, sql, key.relation, key.index);
     AtEOXact_GUC(false, level);
     if (plan.sorts)
@@ -139,4 +141,4 @@ Peek peek(Relation relation, const Key &key, const KeyRange &range, int64 limit)
     return Peek{last.rows, last.rows > 0 ? key_to_text(key, last.values) : nullptr, last.rows < limit};
 }
 
-}  // namespace stride::walk
+} // namespace stride::walk

@@ -8,9 +8,9 @@
 namespace stride::walk {
 
 struct Peek {
-    int64 rows;        // rows found, at most the limit
-    KeyText last;      // key of the last row counted; nullptr when rows = 0
-    bool reached_end;  // fewer rows than the limit were left: the chunk ends at the range's upper bound
+    int64 rows;       // rows found, at most the limit
+    KeyText last;     // key of the last row counted; nullptr when rows = 0
+    bool reached_end; // fewer rows than the limit were left: the chunk ends at the range's upper bound
 };
 
 // Counts the first `limit` (at least 1) rows of `range` in key order.  A plan that sorts is an error (XX000).  The current
@@ -29,12 +29,12 @@ PlannedStmt *plan_in_key_order(Query *query, const char *sql, const Key &key);
 // A receiver of key rows that counts them and keeps the last one's values.
 struct LastKey {
     DestReceiver receiver;
-    MemoryContext memory;  // of the kept values
+    MemoryContext memory; // of the kept values
     int64 rows;
     int ncolumns;
     Datum values[INDEX_MAX_KEYS];  // of the last row, valid if rows > 0
-    Size capacity[INDEX_MAX_KEYS];  // bytes allocated for a value passed by reference
+    Size capacity[INDEX_MAX_KEYS]; // bytes allocated for a value passed by reference
 };
 void prepare_last_key(const Key &key, LastKey *last);
 
-}  // namespace stride::walk
+} // namespace stride::walk

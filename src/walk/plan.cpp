@@ -12,8 +12,8 @@ struct Findings {
     Oid relation;
     Oid index;
     List *rtable;
-    bool read;     // some node reads the relation
-    bool by_key;   // one does so through the index
+    bool read;   // some node reads the relation
+    bool by_key; // one does so through the index
     bool sorts;
 };
 
@@ -27,8 +27,7 @@ bool has_constant_bound(List *index_quals) {
         else if (IsA(qual, RowCompareExpr))
             bounds = castNode(RowCompareExpr, qual)->rargs;
         for (int j = 0; j < list_length(bounds); j++)
-            if (IsA(list_nth(bounds, j), Const))
-                return true;
+            if (IsA(list_nth(bounds, j), Const)) return true;
     }
     return false;
 }
@@ -40,14 +39,12 @@ bool bitmap_by_key(const Plan *plan, Oid index) {
         const auto *scan = reinterpret_cast<const BitmapIndexScan *>(plan);
         return scan->indexid == index && has_constant_bound(scan->indexqual);
     }
-    if (!IsA(plan, BitmapAnd) && !IsA(plan, BitmapOr))
-        return false;
+    if (!IsA(plan, BitmapAnd) && !IsA(plan, BitmapOr)) return false;
     const bool every = IsA(plan, BitmapOr);
     List *inputs = every ? reinterpret_cast<const BitmapOr *>(plan)->bitmapplans
                          : reinterpret_cast<const BitmapAnd *>(plan)->bitmapplans;
     for (int i = 0; i < list_length(inputs); i++)
-        if (bitmap_by_key(static_cast<const Plan *>(list_nth(inputs, i)), index) != every)
-            return !every;
+        if (bitmap_by_key(static_cast<const Plan *>(list_nth(inputs, i)), index) != every) return !every;
     return every;
 }
 
@@ -96,10 +93,8 @@ void look_at_all(List *plans, Findings *findings) {
 
 void look(const Plan *plan, Findings *findings) {
     check_stack_depth();
-    if (plan == nullptr)
-        return;
-    if (IsA(plan, Sort) || IsA(plan, IncrementalSort))
-        findings->sorts = true;
+    if (plan == nullptr) return;
+    if (IsA(plan, Sort) || IsA(plan, IncrementalSort)) findings->sorts = true;
     if (reads_relation(plan, *findings)) {
         findings->read = true;
         findings->by_key = findings->by_key || scan_by_key(plan, findings->index);
@@ -107,11 +102,20 @@ void look(const Plan *plan, Findings *findings) {
     look(plan->lefttree, findings);
     look(plan->righttree, findings);
     switch (nodeTag(plan)) {
-    case T_Append: look_at_all(reinterpret_cast<const Append *>(plan)->appendplans, findings); break;
-    case T_MergeAppend: look_at_all(reinterpret_cast<const MergeAppend *>(plan)->mergeplans, findings); break;
-    case T_SubqueryScan: look(reinterpret_cast<const SubqueryScan *>(plan)->subplan, findings); break;
-    case T_CustomScan: look_at_all(reinterpret_cast<const CustomScan *>(plan)->custom_plans, findings); break;
-    default: break;
+    case T_Append:
+        look_at_all(reinterpret_cast<const Append *>(plan)->appendplans, findings);
+        break;
+    case T_MergeAppend:
+        look_at_all(reinterpret_cast<const MergeAppend *>(plan)->mergeplans, findings);
+        break;
+    case T_SubqueryScan:
+        look(reinterpret_cast<const SubqueryScan *>(plan)->subplan, findings);
+        break;
+    case T_CustomScan:
+        look_at_all(reinterpret_cast<const CustomScan *>(plan)->custom_plans, findings);
+        break;
+    default:
+        break;
     }
 }
 
@@ -133,15 +137,14 @@ Query *rewrite(Query *query) {
     return linitial_node(Query, queries);
 }
 
-}  // namespace
+} // namespace
 
 KeyPlan plan_through_key(Query *query, const char *sql, Oid relation, Oid index) {
     Query *rewritten = rewrite(query);
     // The planner scribbles on its input.  (copyObject() itself is a macro over typeof.)
     auto *again = static_cast<Query *>(copyObjectImpl(rewritten));
     const KeyPlan first = judge(pg_plan_query(rewritten, sql, 0, nullptr), relation, index);
-    if (first.through_key)
-        return first;
+    if (first.through_key) return first;
 
     static constexpr struct {
         const char *name;
@@ -149,11 +152,11 @@ KeyPlan plan_through_key(Query *query, const char *sql, Oid relation, Oid index)
     } settings[] = {{"enable_seqscan", "off"}, {"enable_indexscan", "on"}, {"enable_bitmapscan", "on"}};
     const int level = NewGUCNestLevel();
     for (const auto &setting : settings)
-        (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+        (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                                false);
     const KeyPlan second = judge(pg_plan_query(again, sql, 0, nullptr), relation, index);
     AtEOXact_GUC(false, level);
-    if (!second.through_key)
-        return first;
+    if (!second.through_key) return first;
     second.statement->jitFlags = first.statement->jitFlags;
     return second;
 }
@@ -161,8 +164,7 @@ KeyPlan plan_through_key(Query *query, const char *sql, Oid relation, Oid index)
 Query *analyse_own(const char *sql) {
     const int level = pg::pin_search_path();
     List *statements = pg_parse_query(sql);
-    if (list_length(statements) != 1)
-        elog(ERROR, "expected one statement: %s", sql);
+    if (list_length(statements) != 1) elog(ERROR, "expected one statement: %s", sql);
     Query *query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), sql, nullptr, 0, nullptr);
     pg::unpin(level);
     return query;
@@ -182,4 +184,4 @@ void run_plan(PlannedStmt *statement, const char *sql, DestReceiver *receiver) {
     FreeQueryDesc(description);
 }
 
-}  // namespace stride::walk
+} // namespace stride::walk

@@ -8,10 +8,10 @@ namespace stride::walk {
 
 struct KeyPlan {
     PlannedStmt *statement;
-    bool through_key;  // the driving relation is read by an index or bitmap scan of the key with an index condition on a
-                       // constant (for a bitmap OR: in each arm), or the plan does not read it at all
-    bool sorts;        // a Sort or IncrementalSort stands in the main plan; what subplans do (a row security policy's
-                       // sublinks among them) does not matter to the order of its rows
+    bool through_key; // the driving relation is read by an index or bitmap scan of the key with an index condition on a
+                      // constant (for a bitmap OR: in each arm), or the plan does not read it at all
+    bool sorts;       // a Sort or IncrementalSort stands in the main plan; what subplans do (a row security policy's
+                      // sublinks among them) does not matter to the order of its rows
 };
 
 // Rewrites (rules, views, row security) and plans one analysed query with custom bounds in it; where the plan does not reach
@@ -27,4 +27,4 @@ Query *analyse_own(const char *sql);
 // Runs a read-only plan as the current user under the active snapshot, until its end or until the receiver returns false.
 void run_plan(PlannedStmt *statement, const char *sql, DestReceiver *receiver);
 
-}  // namespace stride::walk
+} // namespace stride::walk

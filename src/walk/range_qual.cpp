@@ -10,10 +10,10 @@ enum Side : int { lower_side = 0, upper_side = 1 };
 struct Range {
     const Key *key;
     int varno;
-    bool as_params;  // bounds are Params instead of Consts
+    bool as_params; // bounds are Params instead of Consts
     bool bounded[2];
     Datum values[2][INDEX_MAX_KEYS];
-    int shared;  // leading columns on which lower and upper are equal
+    int shared; // leading columns on which lower and upper are equal
     bool empty;
 };
 
@@ -87,16 +87,13 @@ List *part_before(const Range &range, int from, int column) {
 List *parts_from(const Range &range, int from) {
     const int last = range.key->ncolumns - 1;
     List *parts = NIL;
-    if (range.empty)
-        return NIL;
+    if (range.empty) return NIL;
     if (range.bounded[lower_side])
         for (int column = last; column > from; column--)
             parts = lappend(parts, part_after(range, from, column));
     List *middle = NIL;
-    if (range.bounded[lower_side])
-        middle = part_after(range, from, from);
-    if (range.bounded[upper_side])
-        middle = list_concat(middle, part_before(range, from, from));
+    if (range.bounded[lower_side]) middle = part_after(range, from, from);
+    if (range.bounded[upper_side]) middle = list_concat(middle, part_before(range, from, from));
     parts = lappend(parts, middle);
     if (range.bounded[upper_side])
         for (int column = from + 1; column <= last; column++)
@@ -110,12 +107,9 @@ Range make_range(const Key &key, int varno, const KeyRange &bounds) {
     range.varno = varno;
     range.bounded[lower_side] = bounds.lower != nullptr;
     range.bounded[upper_side] = bounds.upper != nullptr;
-    if (bounds.lower != nullptr)
-        text_to_values(key, bounds.lower, range.values[lower_side]);
-    if (bounds.upper != nullptr)
-        text_to_values(key, bounds.upper, range.values[upper_side]);
-    if (bounds.lower == nullptr || bounds.upper == nullptr)
-        return range;
+    if (bounds.lower != nullptr) text_to_values(key, bounds.lower, range.values[lower_side]);
+    if (bounds.upper != nullptr) text_to_values(key, bounds.upper, range.values[upper_side]);
+    if (bounds.lower == nullptr || bounds.upper == nullptr) return range;
 
     KeyOrder order;
     prepare_order(key, &order);
@@ -123,8 +117,7 @@ Range make_range(const Key &key, int varno, const KeyRange &bounds) {
     while (range.shared < key.ncolumns) {
         result = compare_column(&order, range.shared, range.values[lower_side][range.shared],
                                 range.values[upper_side][range.shared]);
-        if (result != 0)
-            break;
+        if (result != 0) break;
         range.shared++;
     }
     range.empty = result >= 0;
@@ -152,24 +145,21 @@ bool uniform(const Key &key) {
     for (int i = 0; i < key.ncolumns; i++) {
         const Oid operator_oid = key_operator(key.columns[i], BTLessStrategyNumber);
         HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator_oid));
-        if (!HeapTupleIsValid(tuple))
-            elog(ERROR, "cache lookup failed for operator %u", operator_oid);
+        if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for operator %u", operator_oid);
         const auto *form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
         const bool same = i == 0 || (form->oprnamespace == schema && strcmp(NameStr(form->oprname), name) == 0 &&
                                      key.columns[i].descending == key.columns[0].descending);
         schema = form->oprnamespace;
         name = pstrdup(NameStr(form->oprname));
         ReleaseSysCache(tuple);
-        if (!same)
-            return false;
+        if (!same) return false;
     }
     return true;
 }
 
 Node *row_comparison(const Range &range, StrategyNumber strategy, Side side) {
     const Key &key = *range.key;
-    if (key.ncolumns == 1)
-        return condition(range, 0, strategy, side);
+    if (key.ncolumns == 1) return condition(range, 0, strategy, side);
     const bool descending = key.columns[0].descending;
     const int btree_strategy = descending ? BTCommuteStrategyNumber(strategy) : strategy;
     RowCompareExpr *row = makeNode(RowCompareExpr);
@@ -189,7 +179,7 @@ Node *row_comparison(const Range &range, StrategyNumber strategy, Side side) {
     return reinterpret_cast<Node *>(row);
 }
 
-}  // namespace
+} // namespace
 
 Oid key_operator(const KeyColumn &column, StrategyNumber strategy) {
     const int btree_strategy = column.descending ? BTCommuteStrategyNumber(strategy) : strategy;
@@ -202,11 +192,9 @@ Oid key_operator(const KeyColumn &column, StrategyNumber strategy) {
 }
 
 Node *range_qual(const Key &key, int varno, const KeyRange &bounds) {
-    if (bounds.lower == nullptr && bounds.upper == nullptr)
-        return nullptr;
+    if (bounds.lower == nullptr && bounds.upper == nullptr) return nullptr;
     const Range range = make_range(key, varno, bounds);
-    if (range.empty)
-        return makeBoolConst(false, false);
+    if (range.empty) return makeBoolConst(false, false);
     List *clauses = equalities(range, lower_side, 0, range.shared);
     return all_of(lappend(clauses, any_of(parts_from(range, range.shared))));
 }
@@ -227,10 +215,9 @@ Node *range_qual_with_params(const Key &key, int varno) {
     range.varno = varno;
     range.as_params = true;
     range.bounded[lower_side] = range.bounded[upper_side] = true;
-    if (!uniform(key))
-        return any_of(parts_from(range, 0));
+    if (!uniform(key)) return any_of(parts_from(range, 0));
     return all_of(list_make2(row_comparison(range, BTGreaterStrategyNumber, lower_side),
                              row_comparison(range, BTLessEqualStrategyNumber, upper_side)));
 }
 
-}  // namespace stride::walk
+} // namespace stride::walk

@@ -12,20 +12,19 @@ namespace {
 // A receiver of key rows that counts them and keeps a random choice of at most `wanted` (Vitter's algorithm R).
 struct Reservoir {
     DestReceiver receiver;
-    MemoryContext memory;  // of the kept keys
+    MemoryContext memory; // of the kept keys
     const Key *key;
     int wanted;
     int nkept;
     int64 rows;
-    Datum **kept;  // `wanted` places
+    Datum **kept; // `wanted` places
 };
 
 Datum *copy_key(TupleTableSlot *slot, const Key &key) {
     auto *values = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(key.ncolumns)));
     for (int i = 0; i < key.ncolumns; i++) {
         const Form_pg_attribute attribute = TupleDescAttr(slot->tts_tupleDescriptor, i);
-        if (slot->tts_isnull[i])
-            elog(ERROR, "key column %d is null", i + 1);
+        if (slot->tts_isnull[i]) elog(ERROR, "key column %d is null", i + 1);
         values[i] = datumCopy(slot->tts_values[i], attribute->attbyval, attribute->attlen);
     }
     return values;
@@ -33,8 +32,7 @@ Datum *copy_key(TupleTableSlot *slot, const Key &key) {
 
 void free_key(Datum *values, TupleDesc descriptor, int ncolumns) {
     for (int i = 0; i < ncolumns; i++)
-        if (!TupleDescAttr(descriptor, i)->attbyval)
-            pfree(DatumGetPointer(values[i]));
+        if (!TupleDescAttr(descriptor, i)->attbyval) pfree(DatumGetPointer(values[i]));
     pfree(values);
 }
 
@@ -43,10 +41,8 @@ bool receive_key(TupleTableSlot *slot, DestReceiver *self) {
     const int ncolumns = reservoir->key->ncolumns;
     const auto seen = static_cast<uint64>(reservoir->rows++);
     uint64 place = seen;
-    if (reservoir->nkept >= reservoir->wanted)
-        place = pg_prng_uint64_range(&pg_global_prng_state, 0, seen);
-    if (place >= static_cast<uint64>(reservoir->wanted))
-        return true;
+    if (reservoir->nkept >= reservoir->wanted) place = pg_prng_uint64_range(&pg_global_prng_state, 0, seen);
+    if (place >= static_cast<uint64>(reservoir->wanted)) return true;
 
     slot_getsomeattrs(slot, ncolumns);
     MemoryContext previous = MemoryContextSwitchTo(reservoir->memory);
@@ -71,9 +67,10 @@ void refuse_unsampled(Relation relation) {
     const char kind = relation->rd_rel->relkind;
     if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) || relation->rd_tableam == nullptr ||
         relation->rd_tableam->scan_sample_next_block == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("\"%s\" cannot be sampled by blocks", RelationGetRelationName(relation)),
-                        errhint("Only tables of the heap access method can be walked by key; give the source as a query.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                 errmsg("\"%s\" cannot be sampled by blocks", RelationGetRelationName(relation)),
+                 errhint("Only tables of the heap access method can be walked by key; give the source as a query.")));
 }
 
 KeyText greatest_key(Relation relation, const Key &key) {
@@ -89,8 +86,7 @@ void fill(Relation relation, double fraction, Reservoir *reservoir) {
     StringInfoData sql;
     initStringInfo(&sql);
     appendStringInfoString(&sql, select_keys_sql(relation, *reservoir->key));
-    if (fraction < 1.0)
-        appendStringInfo(&sql, " TABLESAMPLE pg_catalog.system (%.9g)", fraction * 100.0);
+    if (fraction < 1.0) appendStringInfo(&sql, " TABLESAMPLE pg_catalog.system (%.9g)", fraction * 100.0);
     Query *query = analyse_own(sql.data);
     run_plan(plan_through_key(query, sql.data, InvalidOid, InvalidOid).statement, sql.data, &reservoir->receiver);
 }
@@ -108,14 +104,13 @@ void write_keys(Reservoir *reservoir, Sample *sample) {
     pg::unpin(level);
 }
 
-}  // namespace
+} // namespace
 
 Sample sample_keys(Relation relation, const Key &key, int wanted, BlockNumber max_blocks) {
     Sample sample = {};
     refuse_unsampled(relation);
     sample.upper = greatest_key(relation, key);
-    if (sample.upper == nullptr)
-        return sample;
+    if (sample.upper == nullptr) return sample;
 
     Reservoir reservoir = {};
     reservoir.receiver.receiveSlot = receive_key;
@@ -134,10 +129,9 @@ Sample sample_keys(Relation relation, const Key &key, int wanted, BlockNumber ma
     fill(relation, fraction, &reservoir);
     write_keys(&reservoir, &sample);
     sample.rows_estimate = static_cast<double>(reservoir.rows) / fraction;
-    if (reservoir.rows == 0)
-        sample.rows_estimate = Max(1.0, static_cast<double>(relation->rd_rel->reltuples));
+    if (reservoir.rows == 0) sample.rows_estimate = Max(1.0, static_cast<double>(relation->rd_rel->reltuples));
     MemoryContextDelete(reservoir.memory);
     return sample;
 }
 
-}  // namespace stride::walk
+} // namespace stride::walk

@@ -8,14 +8,14 @@
 namespace stride::walk {
 
 struct Sample {
-    KeyText *keys;  // ascending in index order, without duplicates, all at or below `upper`
+    KeyText *keys; // ascending in index order, without duplicates, all at or below `upper`
     int nkeys;
-    KeyText upper;  // the greatest key there is now: the walk's fixed end; nullptr if no row is visible
-    double rows_estimate;  // driving rows that the walk will meet, exact if all blocks were read; 0 if empty
+    KeyText upper;        // the greatest key there is now: the walk's fixed end; nullptr if no row is visible
+    double rows_estimate; // driving rows that the walk will meet, exact if all blocks were read; 0 if empty
 };
 
 // Samples at most `wanted` keys: from all blocks if there are at most `max_blocks`, else from about that many, taken at
 // random.  Raises 0A000 for a relation whose access method cannot be sampled by blocks.
 Sample sample_keys(Relation relation, const Key &key, int wanted, BlockNumber max_blocks);
 
-}  // namespace stride::walk
+} // namespace stride::walk

@@ -27,7 +27,7 @@ void append_collation(StringInfo out, Oid collation) {
     ReleaseSysCache(tuple);
 }
 
-}  // namespace
+} // namespace
 
 char *key_shape(const Key &key) {
     StringInfoData out;
@@ -42,4 +42,4 @@ char *key_shape(const Key &key) {
     return out.data;
 }
 
-}  // namespace stride::walk
+} // namespace stride::walk

@@ -10,4 +10,4 @@ namespace stride::walk {
 // collation with the version its provider has now.  palloc'd.
 char *key_shape(const Key &key);
 
-}  // namespace stride::walk
+} // namespace stride::walk

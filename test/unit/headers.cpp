@@ -17,10 +17,9 @@
 #error "a core header includes PostgreSQL"
 #endif
 
-BOOST_AUTO_TEST_CASE(core_types_fit_shared_memory)
-{
-	BOOST_TEST(std::is_trivially_copyable_v<stride::core::ChunkSizer>);
-	BOOST_TEST(std::is_trivially_copyable_v<stride::core::RateWindow>);
-	BOOST_TEST(std::is_trivially_copyable_v<stride::core::JobState>);
-	BOOST_TEST(sizeof(stride::core::JobState) == 1U);
+BOOST_AUTO_TEST_CASE(core_types_fit_shared_memory) {
+    BOOST_TEST(std::is_trivially_copyable_v<stride::core::ChunkSizer>);
+    BOOST_TEST(std::is_trivially_copyable_v<stride::core::RateWindow>);
+    BOOST_TEST(std::is_trivially_copyable_v<stride::core::JobState>);
+    BOOST_TEST(sizeof(stride::core::JobState) == 1U);
 }

@@ -10,95 +10,84 @@
 
 using namespace stride::core;
 
-BOOST_AUTO_TEST_CASE(no_more_splits_than_gaps)
-{
-	BOOST_TEST(split_count(100, 16) == 16);
-	BOOST_TEST(split_count(15, 16) == 16);
-	BOOST_TEST(split_count(14, 16) == 15);
-	BOOST_TEST(split_count(0, 16) == 1);
-	BOOST_TEST(split_count(-3, 16) == 1);
-	BOOST_TEST(split_count(100, 0) == 1);
-	BOOST_TEST(split_count(100, -5) == 1);
+BOOST_AUTO_TEST_CASE(no_more_splits_than_gaps) {
+    BOOST_TEST(split_count(100, 16) == 16);
+    BOOST_TEST(split_count(15, 16) == 16);
+    BOOST_TEST(split_count(14, 16) == 15);
+    BOOST_TEST(split_count(0, 16) == 1);
+    BOOST_TEST(split_count(-3, 16) == 1);
+    BOOST_TEST(split_count(100, 0) == 1);
+    BOOST_TEST(split_count(100, -5) == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_known_plan)
-{
-	// 7 keys make 8 gaps: 2 a split.
-	std::array<int, 4> bounds{};
-	BOOST_TEST(plan_splits(7, 4, bounds) == 4U);
-	const std::array<int, 4> expected{1, 3, 5, 7};
-	BOOST_TEST(bounds == expected, boost::test_tools::per_element());
+BOOST_AUTO_TEST_CASE(a_known_plan) {
+    // 7 keys make 8 gaps: 2 a split.
+    std::array<int, 4> bounds{};
+    BOOST_TEST(plan_splits(7, 4, bounds) == 4U);
+    const std::array<int, 4> expected{1, 3, 5, 7};
+    BOOST_TEST(bounds == expected, boost::test_tools::per_element());
 }
 
-BOOST_AUTO_TEST_CASE(every_plan_covers_the_walk_evenly)
-{
-	for (int samples = 0; samples <= 70; ++samples)
-		for (int wanted = 1; wanted <= 40; ++wanted)
-		{
-			std::vector<int> bounds(static_cast<std::size_t>(wanted));
-			const std::size_t splits = plan_splits(samples, wanted, bounds);
-			BOOST_REQUIRE(splits == static_cast<std::size_t>(split_count(samples, wanted)));
-			const int least = (samples + 1) / static_cast<int>(splits);
-			int lower = -1;
-			for (std::size_t i = 0; i < splits; ++i)
-			{
-				const int gaps = bounds[i] - lower;
-				BOOST_REQUIRE(gaps >= 1);
-				BOOST_REQUIRE(gaps >= least);
-				BOOST_REQUIRE(gaps <= least + 1);
-				lower = bounds[i];
-			}
-			BOOST_REQUIRE(lower == samples); // the last split ends where the walk ends
-		}
+BOOST_AUTO_TEST_CASE(every_plan_covers_the_walk_evenly) {
+    for (int samples = 0; samples <= 70; ++samples)
+        for (int wanted = 1; wanted <= 40; ++wanted) {
+            std::vector<int> bounds(static_cast<std::size_t>(wanted));
+            const std::size_t splits = plan_splits(samples, wanted, bounds);
+            BOOST_REQUIRE(splits == static_cast<std::size_t>(split_count(samples, wanted)));
+            const int least = (samples + 1) / static_cast<int>(splits);
+            int lower = -1;
+            for (std::size_t i = 0; i < splits; ++i) {
+                const int gaps = bounds[i] - lower;
+                BOOST_REQUIRE(gaps >= 1);
+                BOOST_REQUIRE(gaps >= least);
+                BOOST_REQUIRE(gaps <= least + 1);
+                lower = bounds[i];
+            }
+            BOOST_REQUIRE(lower == samples); // the last split ends where the walk ends
+        }
 }
 
-BOOST_AUTO_TEST_CASE(a_short_buffer_is_filled_and_no_more)
-{
-	std::array<int, 3> bounds{-9, -9, -9};
-	BOOST_TEST(plan_splits(7, 4, std::span<int>{bounds}.first(2)) == 2U);
-	BOOST_TEST(bounds[1] == 3);
-	BOOST_TEST(bounds[2] == -9);
+BOOST_AUTO_TEST_CASE(a_short_buffer_is_filled_and_no_more) {
+    std::array<int, 3> bounds{-9, -9, -9};
+    BOOST_TEST(plan_splits(7, 4, std::span<int>{bounds}.first(2)) == 2U);
+    BOOST_TEST(bounds[1] == 3);
+    BOOST_TEST(bounds[2] == -9);
 }
 
-BOOST_AUTO_TEST_CASE(large_samples_do_not_overflow)
-{
-	BOOST_TEST(upper_ordinal(2000000000, 1000, 999) == 2000000000);
-	BOOST_TEST(upper_ordinal(2000000000, 1000, 499) == 1000000000);
+BOOST_AUTO_TEST_CASE(large_samples_do_not_overflow) {
+    BOOST_TEST(upper_ordinal(2000000000, 1000, 999) == 2000000000);
+    BOOST_TEST(upper_ordinal(2000000000, 1000, 499) == 1000000000);
 }
 
-BOOST_AUTO_TEST_CASE(halving_in_the_middle)
-{
-	BOOST_TEST(halving_ordinal(-1, 7).value() == 3);
-	BOOST_TEST(halving_ordinal(3, 7).value() == 5);
-	BOOST_TEST(halving_ordinal(3, 6).value() == 4); // the new, upper part is the larger
-	BOOST_TEST(halving_ordinal(3, 5).value() == 4);
-	BOOST_TEST(halving_ordinal(-1, 1).value() == 0);
-	BOOST_TEST(!halving_ordinal(3, 4).has_value());
-	BOOST_TEST(!halving_ordinal(3, 3).has_value());
-	BOOST_TEST(!halving_ordinal(5, 3).has_value());
-	BOOST_TEST(!halving_ordinal(-1, 0).has_value()); // no sample at all
+BOOST_AUTO_TEST_CASE(halving_in_the_middle) {
+    BOOST_TEST(halving_ordinal(-1, 7).value() == 3);
+    BOOST_TEST(halving_ordinal(3, 7).value() == 5);
+    BOOST_TEST(halving_ordinal(3, 6).value() == 4); // the new, upper part is the larger
+    BOOST_TEST(halving_ordinal(3, 5).value() == 4);
+    BOOST_TEST(halving_ordinal(-1, 1).value() == 0);
+    BOOST_TEST(!halving_ordinal(3, 4).has_value());
+    BOOST_TEST(!halving_ordinal(3, 3).has_value());
+    BOOST_TEST(!halving_ordinal(5, 3).has_value());
+    BOOST_TEST(!halving_ordinal(-1, 0).has_value()); // no sample at all
 }
 
-BOOST_AUTO_TEST_CASE(halving_ends_with_single_gaps)
-{
-	// Whatever is halved again and again: every cut lies strictly inside, and each gap becomes a split of its own.
-	std::vector<std::pair<int, int>> open{{-1, 100}};
-	int closed = 0;
-	while (!open.empty())
-	{
-		const auto [lower, upper] = open.back();
-		open.pop_back();
-		const auto cut = halving_ordinal(lower, upper);
-		if (!cut)
-		{
-			BOOST_REQUIRE(upper - lower == 1);
-			++closed;
-			continue;
-		}
-		BOOST_REQUIRE(*cut > lower);
-		BOOST_REQUIRE(*cut < upper);
-		open.emplace_back(lower, *cut);
-		open.emplace_back(*cut, upper);
-	}
-	BOOST_TEST(closed == 101);
+BOOST_AUTO_TEST_CASE(halving_ends_with_single_gaps) {
+    // Whatever is halved again and again: every cut lies strictly inside, and each gap becomes a split of its own.
+    std::vector<std::pair<int, int>> open{{-1, 100}};
+    int closed = 0;
+    while (!open.empty()) {
+        const auto [lower, upper] = open.back();
+        open.pop_back();
+        const auto cut = halving_ordinal(lower, upper);
+        if (!cut) {
+            BOOST_REQUIRE(upper - lower == 1);
+            ++closed;
+            continue;
+        }
+        BOOST_REQUIRE(*cut > lower);
+        BOOST_REQUIRE(*cut < upper);
+        open.emplace_back(lower, *cut);
+        open.emplace_back(*cut, upper);
+    }
+    BOOST_TEST(closed == 101);
 }

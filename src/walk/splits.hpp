@@ -4,9 +4,9 @@
 
 #include "catalog/job.hpp"
 
-namespace stride::job {
+namespace stride::walk {
 
 // Writes the plan in the current transaction, unless there is one already.  `workers` is how many will share the splits.
-void plan_job(const catalog::Job &job, int workers);
+void plan_splits(const catalog::Job &job, int workers);
 
-}  // namespace stride::job
+} // namespace stride::walk

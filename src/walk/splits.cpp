@@ -1,6 +1,6 @@
 // The plan of a job.
 // Regime: pg.
-#include "job/plan_job.hpp"
+#include "walk/splits.hpp"
 
 #include <span>
 
@@ -9,14 +9,14 @@
 #include "pg/session.hpp"
 #include "walk/sample.hpp"
 
-namespace stride::job {
+namespace stride::walk {
 namespace {
 
 constexpr int wanted_samples = 1000;
-constexpr BlockNumber sampled_blocks = 400;  // 3 MB to read before the first chunk
+constexpr BlockNumber sampled_blocks = 400; // 3 MB to read before the first chunk
 
 // Cuts the sampled keys into splits: bounds are sampled keys, the last bound is the walk's end.
-void write_splits(int64 job_id, const walk::Sample &sample, int nkeys, int wanted) {
+void write_splits(int64 job_id, const Sample &sample, int nkeys, int wanted) {
     const int count = core::split_count(nkeys, wanted);
     int *upper = static_cast<int *>(palloc(sizeof(int) * static_cast<Size>(count)));
     (void)core::plan_splits(nkeys, wanted, std::span<int>(upper, static_cast<std::size_t>(count)));
@@ -34,15 +34,15 @@ void write_splits(int64 job_id, const walk::Sample &sample, int nkeys, int wante
     }
 }
 
-}  // namespace
+} // namespace
 
-void plan_job(const catalog::Job &job, int workers) {
+void plan_splits(const catalog::Job &job, int workers) {
     if (catalog::has_plan(job.job_id)) return;
     Relation source = table_open(job.source, AccessShareLock);
-    const walk::Key key = walk::load_key(source, job.key_index);
+    const Key key = load_key(source, job.key_index);
     PushActiveSnapshot(GetTransactionSnapshot());
     const int nest_level = pg::pin_search_path();
-    const walk::Sample sample = walk::sample_keys(source, key, wanted_samples, sampled_blocks);
+    const Sample sample = sample_keys(source, key, wanted_samples, sampled_blocks);
     pg::unpin(nest_level);
     PopActiveSnapshot();
     if (sample.upper == nullptr) {
@@ -50,11 +50,13 @@ void plan_job(const catalog::Job &job, int workers) {
     } else {
         // The greatest key may be in the sample; it is the walk's end and must not be a bound before it.
         int nkeys = sample.nkeys;
-        while (nkeys > 0 && walk::compare_keys(key, sample.keys[nkeys - 1], sample.upper) >= 0) nkeys--;
-        for (int i = 0; i < nkeys; i++) catalog::insert_sample(job.job_id, i, sample.keys[i]);
+        while (nkeys > 0 && compare_keys(key, sample.keys[nkeys - 1], sample.upper) >= 0)
+            nkeys--;
+        for (int i = 0; i < nkeys; i++)
+            catalog::insert_sample(job.job_id, i, sample.keys[i]);
         write_splits(job.job_id, sample, nkeys, core::splits_per_worker * Max(1, workers));
     }
     table_close(source, NoLock);
 }
 
-}  // namespace stride::job
+} // namespace stride::walk

@@ -1,0 +1,214 @@
+// The check of `settings` jsonb and of the arguments that submit and alter share.
+// Regime: pg.  Locks: none.
+#include <string_view>
+
+#include "catalog/settings_table.hpp"
+
+namespace stride::catalog {
+namespace {
+
+const Entry *find_entry(std::string_view key) {
+    for (const Entry &entry : settings_table())
+        if (entry.of_job && key == entry.key()) return &entry;
+    return nullptr;
+}
+
+const char *nearest_key(std::string_view key) {
+    constexpr std::size_t longest = NAMEDATALEN - 1;
+    if (key.empty() || key.size() > longest) return nullptr;
+    const char *nearest = nullptr;
+    int least = INT_MAX / 2;
+    for (const Entry &entry : settings_table()) {
+        if (!entry.of_job) continue;
+        const std::string_view known = entry.key();
+        const int distance = varstr_levenshtein_less_equal(key.data(), static_cast<int>(key.size()), known.data(),
+                                                           static_cast<int>(known.size()), 1, 1, 1, least, true);
+        if (distance < least) {
+            least = distance;
+            nearest = entry.key();
+        }
+    }
+    return nearest;
+}
+
+// What a user wrote, short enough for a message and cut between characters.
+const char *clipped(std::string_view written) {
+    constexpr int longest = 60;
+    if (written.size() <= static_cast<std::size_t>(longest)) return pnstrdup(written.data(), written.size());
+    const Datum whole = PointerGetDatum(cstring_to_text_with_len(written.data(), static_cast<int>(written.size())));
+    return psprintf("%s...", TextDatumGetCString(DirectFunctionCall2(text_left, whole, Int32GetDatum(longest))));
+}
+
+std::string_view string_of(const JsonbValue &value) {
+    return {value.val.string.val, static_cast<std::size_t>(value.val.string.len)};
+}
+
+char *numeric_text(Numeric value) {
+    return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value)));
+}
+
+const char *describe(const JsonbValue &value) {
+    switch (value.type) {
+    case jbvString:
+        return psprintf("\"%s\"", clipped(string_of(value)));
+    case jbvNumeric:
+        return clipped(numeric_text(value.val.numeric));
+    case jbvBool:
+        return value.val.boolean ? "true" : "false";
+    case jbvBinary:
+        return JsonContainerIsArray(value.val.binary.data) ? "an array" : "an object";
+    default:
+        return "null";
+    }
+}
+
+Verdict parse_number(const Entry &entry, const JsonbValue &value, int *result) {
+    char *text;
+    if (value.type == jbvNumeric)
+        text = numeric_text(value.val.numeric);
+    else if (value.type == jbvString)
+        text = pnstrdup(value.val.string.val, static_cast<Size>(value.val.string.len));
+    else
+        return Verdict::wrong_type;
+    const char *overflow = nullptr;
+    if (!parse_int(text, result, entry.flags, &overflow))
+        return value.type == jbvNumeric ? Verdict::out_of_range : Verdict::wrong_type;
+    return *result < entry.least || *result > entry.most ? Verdict::out_of_range : Verdict::good;
+}
+
+const char *allowed(const Entry &entry) {
+    if (entry.type == Type::boolean) return "Give true or false.";
+    if (entry.type == Type::choice)
+        return psprintf("Give \"%s\" or \"%s\".", entry.choices[0].name, entry.choices[1].name);
+    const char *least = show(entry, entry.least);
+    const char *most = show(entry, entry.most);
+    if (base_unit(entry) == nullptr) return psprintf("Give a whole number from %s to %s.", least, most);
+    return psprintf("Give a time from %s to %s, as a text with its unit or as a number in %s.", least, most,
+                    base_unit(entry));
+}
+
+const char *expected(const Entry &entry) {
+    switch (entry.type) {
+    case Type::boolean:
+        return "a boolean";
+    case Type::choice:
+        return "a text";
+    default:
+        return base_unit(entry) == nullptr ? "a whole number" : "a time";
+    }
+}
+
+[[noreturn]] void refuse_value(const Entry &entry, const JsonbValue &value, Verdict verdict) {
+    const char *detail = verdict == Verdict::wrong_type ? psprintf("it is not %s", expected(entry))
+                         : entry.type == Type::choice   ? "it is none of the known values"
+                                                        : "it is out of range";
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("invalid value for setting \"%s\": %s", entry.key(), describe(value)),
+             errdetail("The value of \"%s\" cannot be used: %s.", entry.key(), detail), errhint("%s", allowed(entry))));
+    pg_unreachable();
+}
+
+[[noreturn]] void refuse_key(std::string_view key) {
+    const char *nearest = nearest_key(key);
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown setting \"%s\"", clipped(key)),
+                    nearest == nullptr
+                        ? errhint("The view stride.settings lists all settings.")
+                        : errhint("The nearest setting is \"%s\"; the view stride.settings lists all.", nearest)));
+    pg_unreachable();
+}
+
+[[noreturn]] void refuse_change(const Entry &entry) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("setting \"%s\" cannot be changed after the job was submitted", entry.key()),
+                    errhint("Cancel the job and submit its statement again with the setting.")));
+    pg_unreachable();
+}
+
+void check_given(Jsonb *given, bool alters) {
+    JsonbIterator *iterator = JsonbIteratorInit(&given->root);
+    JsonbValue value;
+    JsonbIteratorToken token = JsonbIteratorNext(&iterator, &value, false);
+    if (token != WJB_BEGIN_OBJECT)
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("settings must be a JSON object"),
+                 errhint("Write them as in '{\"chunk_time\": \"500ms\"}'; the view stride.settings lists all.")));
+    const Entry *entry = nullptr;
+    while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE) {
+        if (token == WJB_KEY) {
+            entry = find_entry(string_of(value));
+            if (entry == nullptr) refuse_key(string_of(value));
+            if (alters && entry->at_submit) refuse_change(*entry);
+        } else if (token == WJB_VALUE && value.type != jbvNull) {
+            int parsed = 0;
+            const Verdict verdict = parse_value(*entry, value, &parsed);
+            if (verdict != Verdict::good) refuse_value(*entry, value, verdict);
+        }
+    }
+}
+
+void check_count(const char *argument, int value, int most, const char *of_zero) {
+    if (value >= 0 && value <= most) return;
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for %s: %d", argument, value),
+                    errdetail("%s must be from 0 to %d.", argument, most), errhint("%s", of_zero)));
+}
+
+} // namespace
+
+Verdict parse_value(const Entry &entry, const JsonbValue &value, int *result) {
+    if (entry.type == Type::integer) return parse_number(entry, value, result);
+    if (entry.type == Type::boolean) {
+        bool flag_value = false;
+        if (value.type == jbvBool)
+            flag_value = value.val.boolean;
+        else if (value.type != jbvString ||
+                 !parse_bool_with_len(value.val.string.val, static_cast<size_t>(value.val.string.len), &flag_value))
+            return Verdict::wrong_type;
+        *result = flag_value ? 1 : 0;
+        return Verdict::good;
+    }
+    if (value.type != jbvString) return Verdict::wrong_type;
+    const std::string_view text = string_of(value);
+    for (const config_enum_entry *choice = entry.choices; choice->name != nullptr; choice++) {
+        if (text.size() == strlen(choice->name) && pg_strncasecmp(text.data(), choice->name, text.size()) == 0) {
+            *result = choice->val;
+            return Verdict::good;
+        }
+    }
+    return Verdict::out_of_range;
+}
+
+JsonbValue *value_of(Jsonb *object, const Entry &entry) {
+    if (object == nullptr || !JB_ROOT_IS_OBJECT(object)) return nullptr;
+    return getKeyJsonValueFromContainer(&object->root, entry.key(), static_cast<int>(strlen(entry.key())), nullptr);
+}
+
+Jsonb *check_settings(Jsonb *given, Jsonb *base) {
+    if (given != nullptr) check_given(given, base != nullptr);
+    JsonbParseState *state = nullptr;
+    (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    for (const Entry &entry : settings_table()) {
+        if (!entry.of_job) continue;
+        JsonbValue *value = value_of(given, entry);
+        if (value == nullptr) value = value_of(base, entry);
+        if (value == nullptr || value->type == jbvNull) continue;
+        JsonbValue key;
+        key.type = jbvString;
+        key.val.string.val = const_cast<char *>(entry.key());
+        key.val.string.len = static_cast<int>(strlen(entry.key()));
+        (void)pushJsonbValue(&state, WJB_KEY, &key);
+        (void)pushJsonbValue(&state, WJB_VALUE, value);
+    }
+    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+}
+
+void check_workers(int workers) {
+    check_count("workers", workers, most_workers,
+                "Give 0 to let the job choose, or leave it out to take stride.workers.");
+}
+
+void check_chunk_rows(int chunk_rows) {
+    check_count("chunk_rows", chunk_rows, most_chunk_rows, "Give 0, or leave it out, to adapt to stride.chunk_time.");
+}
+
+} // namespace stride::catalog

@@ -1,0 +1,53 @@
+// The table behind catalog/settings.hpp: one entry a GUC, and how a value of it is read and shown.
+// Regime: pg.  Locks: none.  For the files settings.cpp and settings_check.cpp only.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "catalog/settings.hpp"
+
+namespace stride::catalog {
+
+enum class Type : unsigned char { boolean, integer, choice, text };
+
+// One GUC, and with `of_job` one key of `settings`.  A choice has two values, of which the second makes the field true.
+struct Entry {
+    const char *guc = nullptr;
+    Type type = Type::integer;
+    bool of_job = false;
+    bool at_submit = false; // decides what analysis makes of the statement: alter may not change it
+    GucContext context = PGC_USERSET;
+    int initial = 0;
+    int least = 0;
+    int most = 0;
+    int flags = 0; // GUC_UNIT_MS, GUC_UNIT_MIN or 0
+    const config_enum_entry *choices = nullptr;
+    bool *flag = nullptr;
+    int *number = nullptr;
+    char **string = nullptr;
+    bool Settings::*flag_field = nullptr;
+    int Settings::*number_field = nullptr;
+    const char *description = nullptr;
+
+    constexpr const char *key() const { return guc + std::string_view("stride.").size(); }
+};
+
+// Every GUC, alphabetical.
+std::span<const Entry> settings_table();
+
+// The unit of a bare number: "ms", "min" or nullptr.
+const char *base_unit(const Entry &entry);
+
+// A value as SHOW writes it: in the largest unit that divides it.  Static or palloc'd.
+const char *show(const Entry &entry, int value);
+
+enum class Verdict : unsigned char { good, wrong_type, out_of_range };
+
+// Reads one value of `settings` jsonb; *result is set when it is good.  Raises nothing.
+Verdict parse_value(const Entry &entry, const JsonbValue &value, int *result);
+
+// The value of the entry's key in an object, nullptr if there is none.
+JsonbValue *value_of(Jsonb *object, const Entry &entry);
+
+} // namespace stride::catalog
