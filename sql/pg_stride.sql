@@ -174,6 +174,13 @@ CREATE TABLE stride_catalog.event (
 );
 CREATE INDEX event_job ON stride_catalog.event (job_id);
 
+-- Rows that a restore brings wake the scheduler, which holds them.
+CREATE FUNCTION stride_catalog.wake() RETURNS trigger
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'stride_wake';
+COMMENT ON FUNCTION stride_catalog.wake() IS 'Wakes the scheduler at commit; the trigger of stride_catalog.job.';
+CREATE TRIGGER wake AFTER INSERT ON stride_catalog.job FOR EACH STATEMENT EXECUTE FUNCTION stride_catalog.wake();
+
 -- What a dump takes along: jobs and how far they are; history, events and requests stay behind.
 SELECT pg_extension_config_dump('stride_catalog.job', '');
 SELECT pg_extension_config_dump('stride_catalog.split', '');
@@ -308,8 +315,7 @@ COMMENT ON FUNCTION stride.check_invariants() IS
 -------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION stride_catalog.live_jobs()
-RETURNS TABLE (job_id bigint, rows_per_second double precision, waiting_for text, chunk_rows bigint,
-               workers_wanted integer)
+RETURNS TABLE (job_id bigint, rows_per_second double precision, waiting_for text, chunk_rows bigint)
 LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'stride_live_jobs';
 COMMENT ON FUNCTION stride_catalog.live_jobs() IS
@@ -420,7 +426,7 @@ SELECT j.job_id,
        s.retries,
        s.chunks_done,
        coalesce(l.chunk_rows, nullif(j.chunk_rows, 0)::bigint) AS chunk_rows,
-       CASE WHEN NOT p.ended THEN coalesce(l.workers_wanted, nullif(j.workers, 0)) END AS workers_wanted,
+       CASE WHEN NOT p.ended THEN nullif(j.workers, 0) END AS workers_wanted,
        date_trunc('milliseconds', coalesce(j.finished_at, clock_timestamp()) - j.started_at) AS elapsed,
        CASE WHEN p.ended THEN 'ended'
             WHEN j.state IN ('queued', 'paused') THEN j.state
@@ -598,11 +604,11 @@ COMMENT ON COLUMN stride.jobs.chunks IS 'Committed chunks.';
 COMMENT ON COLUMN stride.jobs.retries IS 'Chunks tried again after a passing error.';
 COMMENT ON COLUMN stride.jobs.error_sqlstate IS 'SQLSTATE of the error that ended the job, or NULL.';
 COMMENT ON COLUMN stride.jobs.error_message IS 'Its message. NULL for members of pg_monitor who may not act as the owner.';
-COMMENT ON COLUMN stride.jobs.plan_ms IS 'Time spent planning, summed over workers, in ms.';
-COMMENT ON COLUMN stride.jobs.read_ms IS 'Time spent reading, summed over workers, in ms; the whole statement''s time with the sink statement.';
-COMMENT ON COLUMN stride.jobs.write_ms IS 'Time spent writing, summed over workers, in ms.';
-COMMENT ON COLUMN stride.jobs.checkpoint_ms IS 'Time spent writing checkpoints, summed over workers, in ms.';
-COMMENT ON COLUMN stride.jobs.commit_ms IS 'Time spent committing, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.plan_ms IS 'Time spent on analysis and planning of the chunk statement, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.read_ms IS 'Time spent looking ahead in the key''s index for the chunk''s end, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.write_ms IS 'Time spent in the chunk statement, reading, transforming and writing, with its triggers and constraints, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.checkpoint_ms IS 'Time spent on fence and checks, and on the checkpoint of the same worker''s chunk before, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.commit_ms IS 'Time spent committing, the last chunk of each claim left out, summed over workers, in ms.';
 COMMENT ON COLUMN stride.jobs.wal_bytes IS 'WAL written by the chunks, in bytes.';
 COMMENT ON COLUMN stride.jobs.error_detail IS 'The error''s DETAIL. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.jobs.error_hint IS 'The error''s HINT. NULL for members of pg_monitor who may not act as the owner.';
@@ -668,11 +674,11 @@ COMMENT ON COLUMN stride.splits.rows_filtered IS 'Driving rows that led to no wr
 COMMENT ON COLUMN stride.splits.rows_rejected IS 'Rows kept aside with their error.';
 COMMENT ON COLUMN stride.splits.chunks IS 'Committed chunks.';
 COMMENT ON COLUMN stride.splits.retries IS 'Chunks tried again after a passing error.';
-COMMENT ON COLUMN stride.splits.plan_ms IS 'Time spent planning, in ms.';
-COMMENT ON COLUMN stride.splits.read_ms IS 'Time spent reading, in ms.';
-COMMENT ON COLUMN stride.splits.write_ms IS 'Time spent writing, in ms.';
-COMMENT ON COLUMN stride.splits.checkpoint_ms IS 'Time spent writing checkpoints, in ms.';
-COMMENT ON COLUMN stride.splits.commit_ms IS 'Time spent committing, in ms.';
+COMMENT ON COLUMN stride.splits.plan_ms IS 'Time spent on analysis and planning of the chunk statement, in ms.';
+COMMENT ON COLUMN stride.splits.read_ms IS 'Time spent looking ahead in the key''s index for the chunk''s end, in ms.';
+COMMENT ON COLUMN stride.splits.write_ms IS 'Time spent in the chunk statement, reading, transforming and writing, with its triggers and constraints, in ms.';
+COMMENT ON COLUMN stride.splits.checkpoint_ms IS 'Time spent on fence and checks, and on the checkpoint of the same worker''s chunk before, in ms.';
+COMMENT ON COLUMN stride.splits.commit_ms IS 'Time spent committing, the last chunk of each claim left out, in ms.';
 COMMENT ON COLUMN stride.splits.wal_bytes IS 'WAL written, in bytes.';
 
 COMMENT ON VIEW stride.chunks IS
@@ -688,10 +694,10 @@ COMMENT ON COLUMN stride.chunks.rows_read IS 'Driving rows walked.';
 COMMENT ON COLUMN stride.chunks.rows_written IS 'Rows written.';
 COMMENT ON COLUMN stride.chunks.started_at IS 'When its transaction started.';
 COMMENT ON COLUMN stride.chunks.finished_at IS 'When its checkpoint was written, just before the commit.';
-COMMENT ON COLUMN stride.chunks.plan_ms IS 'Time spent planning, in ms.';
-COMMENT ON COLUMN stride.chunks.read_ms IS 'Time spent reading, in ms.';
-COMMENT ON COLUMN stride.chunks.write_ms IS 'Time spent writing, in ms.';
-COMMENT ON COLUMN stride.chunks.checkpoint_ms IS 'Time spent on the fence and making ready the checkpoint, in ms.';
+COMMENT ON COLUMN stride.chunks.plan_ms IS 'Time spent on analysis and planning of the chunk statement, in ms.';
+COMMENT ON COLUMN stride.chunks.read_ms IS 'Time spent looking ahead in the key''s index for the chunk''s end, in ms.';
+COMMENT ON COLUMN stride.chunks.write_ms IS 'Time spent in the chunk statement, reading, transforming and writing, with its triggers and constraints, in ms.';
+COMMENT ON COLUMN stride.chunks.checkpoint_ms IS 'Time spent on fence and checks, and on the checkpoint of the same worker''s chunk before, in ms.';
 COMMENT ON COLUMN stride.chunks.wal_bytes IS 'WAL written, in bytes.';
 COMMENT ON COLUMN stride.chunks.rows_filtered IS 'Driving rows that led to no write.';
 COMMENT ON COLUMN stride.chunks.epoch IS 'The split''s epoch under which it was committed.';

@@ -1,7 +1,6 @@
 // What shared memory knows: live_jobs() and live_workers(), behind the views.
 // Regime: pg.  Shows a caller the jobs of roles whose privileges it has; members of pg_monitor see all.
 #include "bridge/boundary.hpp"
-#include "catalog/job.hpp"
 #include "shared/worker_slots.hpp"
 
 namespace stride::api {
@@ -63,11 +62,9 @@ void live_jobs(FunctionCallInfo fcinfo) {
             if (waiting_for[0] == '\0') waiting_for = views[j].waiting_for;
         }
         if (!first) continue;
-        const catalog::Job *job = catalog::find_job(views[i].job_id);
         const Datum values[] = {Int64GetDatum(views[i].job_id), Float8GetDatum(rate), CStringGetTextDatum(waiting_for),
-                                Int64GetDatum(chunk_rows), Int32GetDatum(job == nullptr ? 0 : job->workers)};
-        const bool nulls[lengthof(values)] = {false, false, waiting_for[0] == '\0', chunk_rows == 0,
-                                              job == nullptr || job->workers == 0};
+                                Int64GetDatum(chunk_rows)};
+        const bool nulls[lengthof(values)] = {false, false, waiting_for[0] == '\0', chunk_rows == 0};
         put(reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo), values, nulls);
     }
 }
