@@ -186,7 +186,7 @@ SELECT * FROM stride.explain($$DELETE FROM information_schema.sql_features$$);
 SELECT * FROM stride.explain($$INSERT INTO orders_copy SELECT o.id, name FROM orders o, stride.jobs$$);
 
 -- Privileges are asked for before anything is stored
-CREATE ROLE regress_stride_refused;
+CREATE ROLE regress_stride_refused LOGIN;
 GRANT USAGE ON SCHEMA stride, refusals TO regress_stride_refused;
 GRANT SELECT, UPDATE (email) ON orders TO regress_stride_refused;
 REVOKE EXECUTE ON FUNCTION work_on(int) FROM PUBLIC;

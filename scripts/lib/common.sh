@@ -8,9 +8,15 @@ die() {
 	exit 1
 }
 
-# Runs a command as root, by sudo where we are not.
+# Runs a command as root, by sudo where we are not; it asks for a password only where somebody can type one.
 as_root() {
-	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif [ -t 0 ]; then
+		sudo "$@"
+	else
+		sudo -n "$@"
+	fi
 }
 
 # The pg_config to build with: PG_CONFIG, else the newest installed one from 15 on with server headers, else nothing.
@@ -28,37 +34,44 @@ find_pg_config() {
 	return 0
 }
 
-# Installs what is missing, by apt-get.  The server is named as well as its headers, so that both are of one release.
+# Installs what is missing, by apt-get: what building and running a server needs, and with $1 = test what the suites need
+# besides.  The server is named as well as its headers, so that both are of one release.
 install_packages() {
-	local version missing=()
+	local for=${1:-test} version server=1 missing=()
 	PG_CONFIG=$(find_pg_config) || exit 1
 	if [ -n "$PG_CONFIG" ]; then
 		version=$("$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
+		[ -x "$(pg_bin)/postgres" ] && [ -x "$(pg_bin)/psql" ] || server=0
 	else
 		version=${PG_MAJOR:-}
+		server=0
 	fi
-	local perl_ok=0 boost_ok=0
-	perl -MIPC::Run -e 1 2>/dev/null && perl_ok=1
-	[ -f /usr/include/boost/test/included/unit_test.hpp ] && [ -d /usr/include/boost/describe ] && boost_ok=1
 	command -v make >/dev/null || missing+=(make)
 	command -v "${CXX:-g++}" >/dev/null || missing+=(g++)
-	command -v nm >/dev/null || missing+=(binutils)
 	command -v setpriv >/dev/null || missing+=(util-linux)
-	[ "$perl_ok" -eq 1 ] || missing+=(libipc-run-perl)
-	if [ -z "$PG_CONFIG" ] || [ "$boost_ok" -eq 0 ] || [ ${#missing[@]} -gt 0 ] || ! [ -x "$(pgxs_dir)/../test/regress/pg_regress" ] ||
-		! [ -f "$("$PG_CONFIG" --sharedir)/extension/pg_cron.control" ]; then
+	local boost_ok=1
+	if [ "$for" = test ]; then
+		[ -f /usr/include/boost/test/included/unit_test.hpp ] && [ -d /usr/include/boost/describe ] || boost_ok=0
+		command -v nm >/dev/null || missing+=(binutils)
+		perl -MIPC::Run -e 1 2>/dev/null || missing+=(libipc-run-perl)
+		[ "$server" -eq 0 ] || [ -x "$(pgxs_dir)/../test/regress/pg_regress" ] || server=0
+		[ "$server" -eq 1 ] && [ -f "$("$PG_CONFIG" --sharedir)/extension/pg_cron.control" ] || missing+=(cron)
+	fi
+	if [ "$server" -eq 0 ] || [ "$boost_ok" -eq 0 ] || [ ${#missing[@]} -gt 0 ]; then
 		command -v apt-get >/dev/null || die "missing packages (${missing[*]:-PostgreSQL}), and there is no apt-get: install them"
 		say "installing packages"
-		as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq || die "apt-get update failed"
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq ||
+			die "apt-get update failed: it needs root, or sudo; or install by hand the packages that README.md names"
 		if [ -z "$version" ]; then
 			version=$(apt-cache pkgnames postgresql-server-dev- | grep -oE '[0-9]+$' | sort -nr | head -1)
 		fi
 		if [ "$boost_ok" -eq 0 ]; then
 			if apt-cache show libboost1.81-dev >/dev/null 2>&1; then missing+=(libboost1.81-dev); else missing+=(libboost-dev); fi
 		fi
+		missing=("${missing[@]/#cron/postgresql-$version-cron}")
 		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "postgresql-$version" \
-			"postgresql-client-$version" "postgresql-server-dev-$version" "postgresql-$version-cron" "${missing[@]}" >/dev/null ||
-			die "apt-get install failed: as an ordinary user, sudo without a password is needed, or install by hand"
+			"postgresql-client-$version" "postgresql-server-dev-$version" "${missing[@]}" >/dev/null ||
+			die "apt-get install failed: it needs root, or sudo; or install by hand the packages that README.md names"
 		PG_CONFIG=$(find_pg_config)
 		[ -n "$PG_CONFIG" ] || die "no pg_config of PostgreSQL 15 or later after the installation"
 	fi

@@ -5,6 +5,7 @@
 
 #include "job/statement.hpp"
 #include "pg/session.hpp"
+#include "sink/bulk.hpp"
 #include "sink/statement.hpp"
 #include "walk/peek.hpp"
 #include "walk/plan.hpp"

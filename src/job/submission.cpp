@@ -6,6 +6,8 @@
 #include "job/session_settings.hpp"
 #include "job/statement.hpp"
 #include "pg/session.hpp"
+#include "sink/bulk.hpp"
+#include "walk/plan.hpp"
 #include "walk/shape.hpp"
 
 namespace stride::job {
@@ -120,6 +122,17 @@ void fill_statement(catalog::Job *job, const Statement &statement) {
     fill_relations(job, statement.relations);
 }
 
+// The sink that chunks would take now; each chunk judges anew, under its locks.
+void fill_sink(catalog::Job *job) {
+    const int nest_level = pg::pin_search_path();
+    PlannedStmt *plan =
+        walk::plan_through_key(analyse_stored(job->stored_sql), job->stored_sql, job->source, job->key_index).statement;
+    const char *refusal = sink::bulk_refusal(plan);
+    pg::unpin(nest_level);
+    job->sink = pstrdup(refusal == nullptr ? "bulk" : "statement");
+    job->sink_reason = pstrdup(refusal == nullptr ? "rows are written in batches, with the same result" : refusal);
+}
+
 } // namespace
 
 catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
@@ -152,8 +165,7 @@ catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
     job->start_at = arguments.start_at;
     job->priority = arguments.priority;
     job->session = capture_session();
-    job->sink = pstrdup("statement");
-    job->sink_reason = pstrdup("the executor's own statement for each chunk");
+    fill_sink(job);
     return job;
 }
 

@@ -38,6 +38,7 @@ extern "C" {
 #include "access/detoast.h"
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/heaptoast.h"
 #include "access/hio.h"
 #include "access/htup_details.h"
 #include "access/nbtree.h"
@@ -112,6 +113,7 @@ extern "C" {
 
 #include "executor/execdesc.h"
 #include "executor/executor.h"
+#include "executor/execPartition.h"
 #include "executor/nodeModifyTable.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
@@ -177,6 +179,7 @@ extern "C" {
 #include "storage/barrier.h"
 #include "storage/block.h"
 #include "storage/bufmgr.h"
+#include "storage/freespace.h"
 #include "storage/condition_variable.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"

@@ -19,6 +19,7 @@ constexpr long idle_ms = 60000; // a look without a wake-up, should one ever be 
 struct Starting {
     BackgroundWorkerHandle *handle;
     Oid database;
+    uint64 generation; // the database's wake-ups when it was registered
 };
 
 struct Launcher {
@@ -80,6 +81,7 @@ bool start_scheduler(Launcher *launcher, Oid database) {
     const bool registered = RegisterDynamicBackgroundWorker(&worker, &launcher->starting.handle);
     MemoryContextSwitchTo(previous);
     launcher->starting.database = database;
+    launcher->starting.generation = shared::generation(database);
     if (!registered) launcher->starting.handle = nullptr;
     return registered;
 }
@@ -102,7 +104,9 @@ long step(Launcher *launcher) {
             shared::forget_database(database);
             continue;
         }
-        const bool again = database == launcher->starting.database;
+        // A wake-up that came since is new work; without one the scheduler that was started for it has failed.
+        const bool again =
+            database == launcher->starting.database && shared::generation(database) == launcher->starting.generation;
         launcher->starting.database = InvalidOid;
         if (again) return retry_ms;
         (void)start_scheduler(launcher, database);

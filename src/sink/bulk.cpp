@@ -1,0 +1,144 @@
+// The bulk sink: when it may be used, and one run of it.
+// Regime: pg.
+#include "sink/bulk.hpp"
+
+#include "pg/tree.hpp"
+#include "sink/bulk_target.hpp"
+
+namespace stride::sink {
+namespace {
+
+struct Receiver {
+    DestReceiver base;
+    BulkTarget *target;
+};
+
+bool receive(TupleTableSlot *slot, DestReceiver *self) {
+    add_row(reinterpret_cast<Receiver *>(self)->target, slot);
+    return true;
+}
+void receiver_startup(DestReceiver *, int, TupleDesc) {}
+void receiver_nothing(DestReceiver *) {}
+
+// A function that the statement calls could read the target and see batches where the executor would show single rows.
+bool is_foreign_volatile(Oid function, void *) {
+    return function >= FirstNormalObjectId && func_volatile(function) == PROVOLATILE_VOLATILE;
+}
+
+bool calls_user_volatile(Node *node, void *context) {
+    if (node == nullptr) return false;
+    if (check_functions_in_node(node, is_foreign_volatile, context)) return true;
+    return pg::walk_expression(node, calls_user_volatile, context);
+}
+
+// Expressions of a plan node and those beneath it.
+bool plan_calls_user_volatile(const Plan *plan) {
+    if (plan == nullptr) return false;
+    if (calls_user_volatile(reinterpret_cast<Node *>(plan->targetlist), nullptr) ||
+        calls_user_volatile(reinterpret_cast<Node *>(plan->qual), nullptr))
+        return true;
+    if (IsA(plan, FunctionScan) &&
+        calls_user_volatile(reinterpret_cast<Node *>(reinterpret_cast<const FunctionScan *>(plan)->functions), nullptr))
+        return true;
+    if (IsA(plan, SubqueryScan) && plan_calls_user_volatile(reinterpret_cast<const SubqueryScan *>(plan)->subplan))
+        return true;
+    return plan_calls_user_volatile(outerPlan(plan)) || plan_calls_user_volatile(innerPlan(plan));
+}
+
+const char *table_refusal(Relation relation) {
+    const TriggerDesc *triggers = relation->trigdesc;
+    const char relkind = relation->rd_rel->relkind;
+    if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE) return "the target is not a table";
+    if (relkind == RELKIND_RELATION && relation->rd_rel->relam != HEAP_TABLE_AM_OID)
+        return "the target is not a heap table";
+    if (triggers == nullptr) return nullptr;
+    if (triggers->trig_insert_before_row || triggers->trig_insert_instead_row)
+        return "the target has a BEFORE or INSTEAD OF row trigger";
+    if (triggers->trig_insert_new_table) return "the target has a trigger with a transition table";
+    return nullptr;
+}
+
+// The target itself, and every leaf that a row may be routed to.
+const char *target_refusal(Oid target) {
+    const char *refusal = nullptr;
+    List *tables = list_make1_oid(target);
+    if (get_rel_relkind(target) == RELKIND_PARTITIONED_TABLE)
+        tables = find_all_inheritors(target, RowExclusiveLock, nullptr);
+    ListCell *cell;
+    foreach (cell, tables) {
+        Relation relation = table_open(lfirst_oid(cell), lfirst_oid(cell) == target ? AccessShareLock : NoLock);
+        if (refusal == nullptr) refusal = table_refusal(relation);
+        table_close(relation, NoLock);
+    }
+    return refusal;
+}
+
+bool has_junk(const List *targetlist) {
+    ListCell *cell;
+    foreach (cell, targetlist)
+        if (lfirst_node(TargetEntry, cell)->resjunk) return true;
+    return false;
+}
+
+bool any_subplan_calls_user_volatile(const List *subplans) {
+    ListCell *cell;
+    foreach (cell, subplans)
+        if (plan_calls_user_volatile(static_cast<Plan *>(lfirst(cell)))) return true;
+    return false;
+}
+
+// The SELECT half of the planned INSERT, which the executor runs by itself.
+PlannedStmt *select_half(PlannedStmt *plan) {
+    const ModifyTable *modify = castNode(ModifyTable, plan->planTree);
+    plan->planTree = outerPlan(modify);
+    plan->planTree->initPlan = list_concat(plan->planTree->initPlan, modify->plan.initPlan);
+    plan->commandType = CMD_SELECT;
+    plan->resultRelations = NIL;
+    return plan;
+}
+
+} // namespace
+
+const char *bulk_refusal(PlannedStmt *plan) {
+    if (plan->commandType != CMD_INSERT || !IsA(plan->planTree, ModifyTable))
+        return "only INSERT has rows to write in bulk";
+    const ModifyTable *modify = castNode(ModifyTable, plan->planTree);
+    if (modify->onConflictAction != ONCONFLICT_NONE) return "ON CONFLICT is the executor's";
+    if (modify->withCheckOptionLists != NIL) return "the target has row security or a view's check option";
+    if (modify->returningLists != NIL || list_length(modify->resultRelations) != 1) return "the statement returns rows";
+    if (has_junk(outerPlan(modify)->targetlist)) return "the plan of the statement carries helper columns";
+    if (plan_calls_user_volatile(outerPlan(modify)) || any_subplan_calls_user_volatile(plan->subplans))
+        return "the statement calls a volatile function, which might read the target";
+    const RangeTblEntry *target = rt_fetch(static_cast<Index>(linitial_int(modify->resultRelations)), plan->rtable);
+    return target_refusal(target->relid);
+}
+
+uint64 run_bulk(PlannedStmt *plan, const char *sql) {
+    const Index target_index = static_cast<Index>(linitial_int(castNode(ModifyTable, plan->planTree)->resultRelations));
+    Receiver receiver = {{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone}, nullptr};
+    // The transaction's id is assigned before the plan starts: nothing may assign one while a plan runs in parallel.
+    (void)GetCurrentTransactionId();
+    QueryDesc *query = CreateQueryDesc(select_half(plan), sql, GetActiveSnapshot(), InvalidSnapshot, &receiver.base,
+                                       nullptr, nullptr, 0);
+    AfterTriggerBeginQuery();
+    ExecutorStart(query, 0);
+    MemoryContext previous = MemoryContextSwitchTo(query->estate->es_query_cxt);
+    receiver.target = open_target(query->estate, target_index);
+    MemoryContextSwitchTo(previous);
+#if PG_VERSION_NUM >= 180000
+    ExecutorRun(query, ForwardScanDirection, 0);
+#else
+    ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+    finish_target(receiver.target);
+    const uint64 written = receiver.target->written;
+    ExecutorFinish(query);
+    AfterTriggerEndQuery(query->estate);
+    close_target(receiver.target);
+    ExecutorEnd(query);
+    FreeQueryDesc(query);
+    CommandCounterIncrement();
+    return written;
+}
+
+} // namespace stride::sink
