@@ -2,12 +2,14 @@
 import importlib.util
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .session import Session
 from .work import make_source
 
 DATABASE = "bench"
+LIMIT_SECONDS = 60
 
 
 def load(path):
@@ -56,11 +58,35 @@ class Bench:
             self.sources[rows] = make_source(self.session, rows)
         return self.sources[rows]
 
-    def run(self, peer, work):
-        """Puts the tables into the state before, runs the work once, and sees that it was done."""
+    @contextmanager
+    def using(self, session):
+        """Lets peers work by another session meanwhile."""
+        previous, self.session = self.session, session
+        yield
+        self.session = previous
+
+    def wait_until(self, condition):
+        """Waits until an SQL condition holds."""
+        limit = time.monotonic() + LIMIT_SECONDS
+        while self.session.value(f"SELECT {condition}") != "t":
+            if time.monotonic() > limit:
+                raise RuntimeError(f"still not so after {LIMIT_SECONDS} s: {condition}")
+            time.sleep(0.002)
+
+    def wait_until_quiet(self):
+        """Waits until the database has no process of ours."""
+        self.wait_until("NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                        " AND backend_type LIKE 'pg_stride%')")
+
+    def prepare(self, work):
+        """Puts the tables into the state before, with all pages clean."""
         for sql in work.prepare:
             self.session.rows(sql)
         self.session.rows("CHECKPOINT")
+
+    def run(self, peer, work):
+        """Runs the work once, and sees that it was done."""
+        self.prepare(work)
         before = self.session.value("SELECT pg_current_wal_insert_lsn()")
         start = time.perf_counter()
         peer.run(self, work)

@@ -23,11 +23,13 @@ namespace {
 constinit Settings session{};
 constinit int session_delivery = 0;
 constinit int session_self_reference = 0;
+constinit int session_sink = 0;
 
 constexpr config_enum_entry delivery_choices[] = {
     {"exactly_once", 0, false}, {"at_least_once", 1, false}, {nullptr, 0, false}};
 constexpr config_enum_entry self_reference_choices[] = {
     {"refuse", 0, false}, {"per_chunk", 1, false}, {nullptr, 0, false}};
+constexpr config_enum_entry sink_choices[] = {{"auto", 0, false}, {"statement", 1, false}, {nullptr, 0, false}};
 
 constexpr Entry job_number(const char *guc, int *variable, int Settings::*field, int initial, int least, int most,
                            int flags, const char *description) {
@@ -125,6 +127,8 @@ constexpr std::array entries{
         "stride.self_reference", &session_self_reference, &Settings::self_reference_per_chunk, self_reference_choices,
         "A statement that also reads the table it writes: refuse it, or accept that chunks see earlier chunks' "
         "work (per_chunk)."),
+    submit_choice("stride.sink", &session_sink, &Settings::statement_sink, sink_choices,
+                  "How rows are written: auto takes the bulk sink where the result is the same, statement never does."),
 #ifdef STRIDE_DEVEL
     number("stride.test_clock_offset", PGC_SIGHUP, &pg::test_clock_offset_ms, 0, INT_MIN, INT_MAX, GUC_UNIT_MS,
            "Shifts the clock of schedules and back-off, in tests."),
@@ -215,6 +219,7 @@ Settings resolve_settings(Jsonb *of_job) {
     Settings result = session;
     result.delivery_at_least_once = session_delivery != 0;
     result.self_reference_per_chunk = session_self_reference != 0;
+    result.statement_sink = session_sink != 0;
     for (const Entry &entry : entries) {
         if (!entry.of_job) continue;
         const JsonbValue *value = value_of(of_job, entry);

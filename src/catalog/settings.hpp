@@ -17,6 +17,7 @@ struct Settings {
     int retry_delay;               // ms before the first retry of a transient error
     int retry_limit;               // attempts at the same chunk of a transient error before the job pauses
     bool self_reference_per_chunk; // "self_reference": "refuse" | "per_chunk"
+    bool statement_sink;           // "sink": "auto" | "statement"
 };
 
 // GUCs that are not settings of a job.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "catalog/job.hpp"
+#include "catalog/settings.hpp"
 #include "chunk/transaction.hpp"
 #include "walk/key.hpp"
 
@@ -10,7 +11,8 @@ namespace stride::job {
 
 // Lives as long as the worker's job; the plan in it only as long as the chunk.
 struct ChunkStatement final : chunk::Work {
-    explicit ChunkStatement(const catalog::Job &of_job) : job(of_job) {}
+    ChunkStatement(const catalog::Job &of_job, const catalog::Settings &with_settings)
+        : job(of_job), settings(with_settings) {}
 
     void lock_and_check() override;
     chunk::Reach reach(ArrayType *position, ArrayType *upper, int64 limit) override;
@@ -19,6 +21,7 @@ struct ChunkStatement final : chunk::Work {
     bool one_to_one() const override;
 
     const catalog::Job &job;
+    const catalog::Settings &settings;
     walk::Key key = {};
     PlannedStmt *planned = nullptr;
 };

@@ -167,7 +167,9 @@ double relation_pages(const RangeTblEntry *rte) {
                 "The driving relation %s is on the nullable side of an outer join: a chunk without a match would add "
                 "rows of NULLs.",
                 name),
-            "Drive by the table on the other side of the join: name its alias in the argument \"source\".");
+            "Drive by the table on the other side of the join: name its alias in the argument \"source\"; a FULL JOIN "
+            "has "
+            "no such side, write it as a LEFT JOIN and an INSERT of the rows without a match.");
     case Obstacle::shared_cte:
         refuse(psprintf("The driving relation %s is read in a WITH query that is referred to more than once.", name),
                "Write the WITH query as a subquery where the driving rows come from.");

@@ -123,11 +123,11 @@ void fill_statement(catalog::Job *job, const Statement &statement) {
 }
 
 // The sink that chunks would take now; each chunk judges anew, under its locks.
-void fill_sink(catalog::Job *job) {
+void fill_sink(catalog::Job *job, const catalog::Settings &settings) {
     const int nest_level = pg::pin_search_path();
     PlannedStmt *plan =
         walk::plan_through_key(analyse_stored(job->stored_sql), job->stored_sql, job->source, job->key_index).statement;
-    const char *refusal = sink::bulk_refusal(plan);
+    const char *refusal = settings.statement_sink ? "the setting sink says so" : sink::bulk_refusal(plan);
     pg::unpin(nest_level);
     job->sink = pstrdup(refusal == nullptr ? "bulk" : "statement");
     job->sink_reason = pstrdup(refusal == nullptr ? "rows are written in batches, with the same result" : refusal);
@@ -165,7 +165,7 @@ catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
     job->start_at = arguments.start_at;
     job->priority = arguments.priority;
     job->session = capture_session();
-    fill_sink(job);
+    fill_sink(job, settings);
     return job;
 }
 

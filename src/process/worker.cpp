@@ -191,7 +191,7 @@ bool run_split(Worker *worker, catalog::Split *split) {
             return_split(*split);
             return false;
         }
-        job::ChunkStatement work(*worker->job);
+        job::ChunkStatement work(*worker->job, worker->settings);
         show_activity(*worker, *split);
         pgstat_report_activity(STATE_RUNNING, worker->activity);
         chunk::Result result = {};

@@ -101,7 +101,7 @@ PlannedStmt *select_half(PlannedStmt *plan) {
 
 const char *bulk_refusal(PlannedStmt *plan) {
     if (plan->commandType != CMD_INSERT || !IsA(plan->planTree, ModifyTable))
-        return "only INSERT has rows to write in bulk";
+        return "UPDATE, DELETE, MERGE and SELECT are the executor's";
     const ModifyTable *modify = castNode(ModifyTable, plan->planTree);
     if (modify->onConflictAction != ONCONFLICT_NONE) return "ON CONFLICT is the executor's";
     if (modify->withCheckOptionLists != NIL) return "the target has row security or a view's check option";

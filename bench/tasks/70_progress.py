@@ -1,0 +1,56 @@
+"""The progress view with a long history behind it."""
+from lib.figures import spread, table
+
+TITLE = "SELECT * FROM stride.progress"
+CHUNKS = 100000
+JOBS = 1000
+TIMES = 20
+QUERY = "SELECT * FROM stride.progress"
+
+
+def ask(bench):
+    """Milliseconds in a session that has asked before, and in new ones, where the catalog caches are cold."""
+    with bench.connect() as session:
+        session.rows(QUERY)
+        warm = [1000 * session.timed(QUERY) for _ in range(TIMES)]
+    cold = []
+    for _ in range(TIMES):
+        with bench.connect() as session:
+            cold.append(1000 * session.timed(QUERY))
+    return [spread(warm, " ms"), spread(cold, " ms")]
+
+
+def run(bench):
+    session = bench.session
+    session.rows("DROP TABLE IF EXISTS small; CREATE TABLE small (id bigint PRIMARY KEY, n bigint NOT NULL);"
+                 "INSERT INTO small SELECT g, 0 FROM generate_series(1, 1000) AS g;"
+                 "CALL stride.run('UPDATE small SET n = n + 1', name => 'many chunks', if_exists => 'new')")
+    lines = [["a job that just ended", *ask(bench)]]
+    session.rows(f"""
+        INSERT INTO stride_catalog.chunk
+        SELECT c.job_id, c.split, 1000 + g, c.lower_key, c.upper_key, c.worker, c.attempt, c.epoch, c.rows_read,
+               c.rows_written, c.rows_filtered, c.started_at, c.finished_at, c.plan_ms, c.read_ms, c.write_ms,
+               c.checkpoint_ms, c.wal_bytes
+        FROM (SELECT * FROM stride_catalog.chunk WHERE job_id = stride.job_id('many chunks') LIMIT 1) AS c,
+             generate_series(1, {CHUNKS}) AS g""")
+    lines.append([f"that job with {CHUNKS} chunks", *ask(bench)])
+    session.rows("SELECT stride.submit('UPDATE small SET n = n + 1', name => 'waits',"
+                 " start_at => now() + interval '1 day', if_exists => 'new')")
+    lines.append(["and an unfinished job", *ask(bench)])
+    # Jobs of last week, with 16 splits each.
+    session.rows(f"""
+        INSERT INTO stride_catalog.job OVERRIDING SYSTEM VALUE
+        SELECT (jsonb_populate_record(j, jsonb_build_object('job_id', 1000000 + g,
+                'finished_at', now() - interval '7 days' - g * interval '1 second'))).*
+        FROM (SELECT * FROM stride_catalog.job AS j WHERE job_id = stride.job_id('many chunks')) AS j,
+             generate_series(1, {JOBS}) AS g;
+        INSERT INTO stride_catalog.split
+        SELECT (jsonb_populate_record(s, jsonb_build_object('job_id', 1000000 + g))).*
+        FROM (SELECT * FROM stride_catalog.split AS s WHERE job_id = stride.job_id('many chunks')) AS s,
+             generate_series(1, {JOBS}) AS g""")
+    lines.append([f"and {JOBS} jobs of last week", *ask(bench)])
+    session.rows("SELECT stride.cancel(stride.job_id('waits'))")
+    session.rows("DELETE FROM stride_catalog.job WHERE job_id > 1000000; DELETE FROM stride_catalog.split WHERE job_id > 1000000")
+    bench.wait_until_quiet()
+    return (f"As the client sees it, {TIMES} times each; the tables have not been analysed.\n\n"
+            + table(["with", "median (min – max)", "the first time in a session"], lines))
