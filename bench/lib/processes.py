@@ -1,13 +1,10 @@
 """Our processes in /proc: their private memory over time, their processor time and their wake-ups."""
 import re
 import threading
-import time
 from pathlib import Path
 
 SAMPLE_SECONDS = 0.01
-LOOK_SECONDS = 0.05  # how often new processes are looked for
-
-KINDS = re.compile(rb"pg_stride (launcher|scheduler|worker|reader)")
+TITLE = re.compile(rb"^postgres: (?:pg_stride (launcher|scheduler|worker|reader)|.)")
 
 
 def status(pid, field):
@@ -32,43 +29,47 @@ def processor_time(pid):
     return int(fields[11]) + int(fields[12])
 
 
-def ours(postmaster):
-    """pid -> kind of our processes under a postmaster, by their titles."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            title = KINDS.search(path.read_bytes())
-        except OSError:
-            continue
-        if title and status(path.parent.name, "PPid") == postmaster:
-            found[int(path.parent.name)] = title.group(1).decode()
-    return found
+def kind_of(pid):
+    """launcher, scheduler, worker or reader; "" for a process of others; None while it has no title yet, or no more."""
+    try:
+        title = TITLE.match(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return None
+    return (title.group(1) or b"").decode() if title else None
+
+
+class Family:
+    """The processes under a postmaster; each is looked at until it has a title."""
+
+    def __init__(self, postmaster):
+        self.children = Path(f"/proc/{postmaster}/task/{postmaster}/children")
+        self.kinds = {}
+
+    def ours(self):
+        """pid -> kind of the processes of pg_stride that live now."""
+        alive = [int(text) for text in self.children.read_text().split()]
+        self.kinds = {pid: self.kinds[pid] if self.kinds.get(pid) is not None else kind_of(pid) for pid in alive}
+        return {pid: kind for pid, kind in self.kinds.items() if kind}
 
 
 class Sampler:
-    """Samples the private memory of our processes, and of one more if given, from `with` to its end.
+    """Samples the private memory of our processes, and of one backend, from `with` to its end.
 
     series maps (kind, pid) to the list of samples in MB.
     """
 
     def __init__(self, postmaster, backend):
-        self.postmaster = postmaster
-        self.known = {backend: "backend"}
+        self.family = Family(postmaster)
+        self.backend = backend
         self.series = {}
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.watch)
 
     def watch(self):
-        next_look = 0
         while not self.over.wait(SAMPLE_SECONDS):
-            if time.monotonic() >= next_look:
-                self.known.update(ours(self.postmaster))
-                next_look = time.monotonic() + LOOK_SECONDS
-            for pid, kind in list(self.known.items()):
+            for pid, kind in [(self.backend, "backend"), *self.family.ours().items()]:
                 memory = private_memory(pid)
-                if memory is None:
-                    del self.known[pid]
-                else:
+                if memory is not None:
                     self.series.setdefault((kind, pid), []).append(memory)
 
     def __enter__(self):

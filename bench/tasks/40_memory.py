@@ -9,6 +9,8 @@ PARTS = 4
 
 def line(rows, kind, process, series, idle):
     """The peaks over an idle backend in the first and the last quarter of the longest-lived, and of all."""
+    if not series:
+        return [count(rows), kind, process, "0", "", "", "too short to be seen"]
     longest = max(series, key=len)
     quarter = max(1, len(longest) // PARTS)
     peaks = [max(longest[:quarter]), max(longest[-quarter:]), max(max(samples) for samples in series)]
@@ -24,10 +26,10 @@ def run(bench):
             given = make(bench.source(rows), rows, bench.session)
             for peer in ("plain", "stride_2"):
                 # A session of its own: what an earlier statement left in a backend is not counted.
+                bench.tell(f"memory, {given.kind}, {rows} rows: {peer}")
+                bench.prepare(given)
                 with bench.connect() as session:
-                    bench.tell(f"memory, {given.kind}, {rows} rows: {peer}")
                     with bench.using(session):
-                        bench.prepare(given)
                         with Sampler(bench.postmaster, session.pid) as sampler:
                             bench.peer(peer).run(bench, given)
                 kinds = ("backend",) if peer == "plain" else ("worker", "scheduler", "launcher")

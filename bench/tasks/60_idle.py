@@ -2,7 +2,7 @@
 import time
 
 from lib.figures import table
-from lib.processes import ours, private_memory, processor_time, status
+from lib.processes import Family, private_memory, processor_time, status
 
 TITLE = "An idle installation"
 SECONDS = 20
@@ -20,7 +20,7 @@ def run(bench):
                          " WHERE datname = current_database() AND backend_type LIKE 'pg_stride%'")
     held = session.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'pg_stride%'"
                          " AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)")
-    processes = ours(bench.postmaster)
+    processes = Family(bench.postmaster).ours()
     (launcher,) = [pid for pid, kind in processes.items() if kind == "launcher"]
     bench.tell(f"watching the launcher for {SECONDS} s")
     before = processor_time(launcher), status(launcher, "voluntary_ctxt_switches")

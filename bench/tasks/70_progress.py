@@ -40,14 +40,17 @@ def run(bench):
     # Jobs of last week, with 16 splits each.
     session.rows(f"""
         INSERT INTO stride_catalog.job OVERRIDING SYSTEM VALUE
-        SELECT (jsonb_populate_record(j, jsonb_build_object('job_id', 1000000 + g,
-                'finished_at', now() - interval '7 days' - g * interval '1 second'))).*
-        FROM (SELECT * FROM stride_catalog.job AS j WHERE job_id = stride.job_id('many chunks')) AS j,
-             generate_series(1, {JOBS}) AS g;
+        SELECT copy.*
+        FROM stride_catalog.job AS j, generate_series(1, {JOBS}) AS g,
+             jsonb_populate_record(NULL::stride_catalog.job, to_jsonb(j) || jsonb_build_object(
+                 'job_id', 1000000 + g, 'finished_at', now() - interval '7 days' - g * interval '1 second')) AS copy
+        WHERE j.job_id = stride.job_id('many chunks');
         INSERT INTO stride_catalog.split
-        SELECT (jsonb_populate_record(s, jsonb_build_object('job_id', 1000000 + g))).*
-        FROM (SELECT * FROM stride_catalog.split AS s WHERE job_id = stride.job_id('many chunks')) AS s,
-             generate_series(1, {JOBS}) AS g""")
+        SELECT copy.*
+        FROM stride_catalog.split AS s, generate_series(1, {JOBS}) AS g,
+             jsonb_populate_record(NULL::stride_catalog.split,
+                                   to_jsonb(s) || jsonb_build_object('job_id', 1000000 + g)) AS copy
+        WHERE s.job_id = stride.job_id('many chunks')""")
     lines.append([f"and {JOBS} jobs of last week", *ask(bench)])
     session.rows("SELECT stride.cancel(stride.job_id('waits'))")
     session.rows("DELETE FROM stride_catalog.job WHERE job_id > 1000000; DELETE FROM stride_catalog.split WHERE job_id > 1000000")

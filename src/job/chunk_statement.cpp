@@ -87,7 +87,10 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
 }
 
 int64 ChunkStatement::run() {
-    return static_cast<int64>(sink::run_statement(planned, job.stored_sql));
+    // Judged for every chunk, under the chunk's locks: a trigger may have come since the last one.
+    const bool bulk = !settings.statement_sink && sink::bulk_refusal(planned) == nullptr;
+    return static_cast<int64>(bulk ? sink::run_bulk(planned, job.stored_sql)
+                                   : sink::run_statement(planned, job.stored_sql));
 }
 
 bool ChunkStatement::one_to_one() const {

@@ -8,8 +8,9 @@ package StrideCluster;
 use strict;
 use warnings;
 
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use PostgreSQL::Test::Utils (); # what it exports would hide methods of Cluster
 use Test::More;
 use Time::HiRes qw(time usleep);
 
@@ -26,6 +27,7 @@ sub seed
 	return $seed;
 }
 
+# For the moments of random tests; nothing is ever waited for by a sleep alone.
 sub pause_ms { my ($ms) = @_; usleep(1000 * $ms); return; }
 
 # A running node with the extension in database postgres.  Options: conf (text for postgresql.conf), streaming and
@@ -69,6 +71,16 @@ sub failure_of
 	my $status = $self->psql($self->database, "\\set VERBOSITY verbose\n$sql", stdout => \$out, stderr => \$err, on_error_stop => 1);
 	die "this did not fail: $sql" if $status == 0;
 	return $err;
+}
+
+# Starts a session that runs some SQL, and does not wait for it.
+sub start_sql
+{
+	my ($self, $sql) = @_;
+	my $session = bless { out => '', err => '' }, 'StrideCluster::Session';
+	my @command = ($self->installed_command('psql'), '-XAtq', '-d', $self->connstr($self->database), '-c', $sql);
+	$session->{run} = IPC::Run::start(\@command, '<', \undef, '>', \$session->{out}, '2>', \$session->{err});
+	return $session;
 }
 
 # Waits until a query answers t; dies, with what the jobs look like, after the time limit.  While the server restarts
@@ -188,6 +200,20 @@ sub wait_at_point
 	return $pid;
 }
 
+# After the postmaster was killed: waits until nobody uses its shared memory, so that the next start finds it free.
+sub wait_for_orphans
+{
+	my ($self) = @_;
+	my $directory = $self->data_dir;
+	my $deadline = time() + $PostgreSQL::Test::Utils::timeout_default;
+	while (grep { (readlink($_) // '') eq $directory } glob('/proc/[0-9]*/cwd'))
+	{
+		die "processes in $directory outlive the postmaster" if time() > $deadline;
+		pause_ms(20);
+	}
+	return;
+}
+
 # Writes a parameter into postgresql.conf, whether the server runs or not; undef removes it.
 sub configure
 {
@@ -203,7 +229,8 @@ sub reconfigure
 	my ($self, $parameter, $value) = @_;
 	$self->configure($parameter, $value);
 	$self->reload;
-	$self->wait_until("SELECT setting = '" . ($value // '') . "' FROM pg_settings WHERE name = '$parameter'", "$parameter has its new value");
+	my $expected = defined $value ? "'$value'" : 'boot_val';
+	$self->wait_until("SELECT setting = $expected FROM pg_settings WHERE name = '$parameter'", "$parameter has its new value");
 	return;
 }
 
@@ -218,8 +245,19 @@ sub no_crash_since
 	my ($self, $size, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my @bad = grep { /crash of another server process|was terminated by signal|PANIC|TRAP:|reinitializing/ }
-	  split(/\n/, slurp_file($self->logfile, $size));
+	  split(/\n/, PostgreSQL::Test::Utils::slurp_file($self->logfile, $size));
 	return is(join("\n", @bad), '', $name);
 }
+
+# A session of start_sql.
+package StrideCluster::Session;
+
+sub is_running { my ($self) = @_; $self->{run}->pump_nb; return $self->{run}->pumpable; }
+
+# Waits for its end, and returns what it printed as results and as errors.
+sub finish { my ($self) = @_; $self->{run}->finish; return ($self->{out}, $self->{err}); }
+
+# Ends the client as a lost connection would.
+sub stop { my ($self) = @_; $self->{run}->kill_kill; return; }
 
 1;
