@@ -157,6 +157,7 @@ Jsonb *no_arguments() {
 }
 
 void request(int64 job_id, const char *action, Jsonb *arguments) {
+    pg::require_writable(psprintf("stride.%s", action));
     shared::wake_at_commit();
     catalog::append_request(job_id, action, arguments);
     if (IsTransactionBlock())

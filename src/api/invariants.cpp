@@ -113,8 +113,8 @@ constinit Invariant invariants[] = {
           " AND a.xact_start < clock_timestamp() - interval '1 minute'"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
     {"I9: the launcher is alive",
-     {STRIDE_CHECK("SELECT 'no process with backend_type pg_stride launcher' AS what WHERE NOT EXISTS"
-                   " (SELECT FROM pg_stat_activity AS a WHERE a.backend_type = 'pg_stride launcher')"),
+     {STRIDE_CHECK("SELECT 'no process with backend_type pg_stride launcher' AS what WHERE NOT pg_is_in_recovery()"
+                   " AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.backend_type = 'pg_stride launcher')"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
     {"I10: a job that ended stays ended, and one that succeeded has done every split",
      {STRIDE_CHECK(

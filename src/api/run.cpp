@@ -14,7 +14,9 @@ using core::JobState;
 constexpr long look_ms = 1000; // a look at the job even if nobody says that it changed
 
 constinit pg::FixedStatement select_status = {"SELECT state, state_reason, error_sqlstate, error_message, "
-                                              "error_detail, error_hint, error_context, submitted_at = now()"
+                                              "error_detail, error_hint, error_context, submitted_at = now(),"
+                                              " EXISTS (SELECT FROM stride_catalog.request AS r"
+                                              "  WHERE r.job_id = job.job_id AND r.action = 'resume')"
                                               " FROM stride_catalog.job WHERE job_id = $1",
                                               1,
                                               {INT8OID},
@@ -30,6 +32,7 @@ struct Status {
     char *hint;
     char *context;
     bool submitted_here;
+    bool to_be_resumed; // a committed request that the scheduler has not seen yet
 };
 
 struct Wait {
@@ -46,8 +49,8 @@ Status look(int64 job_id) {
         const std::optional<JobState> state = core::parse(row.text(1));
         if (!state.has_value())
             elog(ERROR, "unknown state \"%s\" of job %lld", row.text(1), static_cast<long long>(job_id));
-        status = Status{true,        *state,      row.text(2), row.text(3),          row.text(4),
-                        row.text(5), row.text(6), row.text(7), row.bool_or(8, false)};
+        status = Status{true,        *state,      row.text(2), row.text(3),           row.text(4),
+                        row.text(5), row.text(6), row.text(7), row.bool_or(8, false), row.bool_or(9, false)};
     });
     return status;
 }
@@ -134,7 +137,7 @@ void wait_for(const Wait &wait) {
     for (;;) {
         const Status status = look(wait.job_id);
         if (!status.found) raise_unknown(wait.job_id);
-        const bool over = core::terminal(status.state);
+        const bool over = core::terminal(status.state) && !status.to_be_resumed;
         const TimestampTz now = GetCurrentTimestamp();
         if (wait.progress_interval > 0 && (over || now >= next_progress || status.state != shown)) {
             report_progress(wait);

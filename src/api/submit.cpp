@@ -44,7 +44,7 @@ void lock_identity(const catalog::Job &job) {
 [[noreturn]] void raise_exists(const catalog::Job &job, int64 existing, core::JobState state) {
     const long long id = static_cast<long long>(existing);
     const char *again =
-        core::terminal(state)
+        core::terminal(state) || state == core::JobState::paused
             ? "SELECT stride.resume(%lld) goes on where it stopped; if_exists => 'new' starts another one."
             : "SELECT * FROM stride.progress shows it; if_exists => 'skip' accepts it, 'new' starts another one.";
     ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),

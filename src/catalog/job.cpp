@@ -27,14 +27,14 @@ constinit pg::FixedStatement select_unfinished = {
 
 constinit pg::FixedStatement select_by_name = {
     "SELECT job_id, state FROM stride_catalog.job WHERE owner = $1::regrole AND name = $2"
-    " AND state NOT IN ('succeeded', 'succeeded_with_rejects') ORDER BY job_id DESC LIMIT 1",
+    " ORDER BY state IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled'), job_id DESC LIMIT 1",
     2,
     {OIDOID, TEXTOID},
     nullptr};
 
 constinit pg::FixedStatement select_by_statement = {
     "SELECT job_id, state FROM stride_catalog.job WHERE owner = $1::regrole AND name IS NULL AND statement = $2"
-    " AND state NOT IN ('succeeded', 'succeeded_with_rejects') ORDER BY job_id DESC LIMIT 1",
+    " ORDER BY state IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled'), job_id DESC LIMIT 1",
     2,
     {OIDOID, TEXTOID},
     nullptr};
@@ -153,7 +153,8 @@ int64 find_resumable(Oid owner, const char *name, const char *statement, core::J
         pg::read_fixed(select_by_name, {pg::arg(ObjectIdGetDatum(owner)), pg::arg_text(name)}, read);
     else
         pg::read_fixed(select_by_statement, {pg::arg(ObjectIdGetDatum(owner)), pg::arg_text(statement)}, read);
-    return found;
+    const bool succeeded = *state == core::JobState::succeeded || *state == core::JobState::succeeded_with_rejects;
+    return found != 0 && !succeeded ? found : 0;
 }
 
 bool predecessors_succeeded(ArrayType *depends_on, char **reason) {

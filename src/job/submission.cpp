@@ -136,7 +136,7 @@ void fill_sink(catalog::Job *job, const catalog::Settings &settings) {
 } // namespace
 
 catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
-    PreventCommandIfReadOnly("stride.submit");
+    pg::require_writable("stride.submit");
     check_choices(arguments);
     check_owner();
     check_dependencies(arguments.depends_on);

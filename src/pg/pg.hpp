@@ -190,6 +190,7 @@ extern "C" {
 #include "storage/lwlock.h"
 #include "storage/pg_shmem.h"
 #include "storage/proc.h"
+#include "storage/pmsignal.h"
 #include "storage/procarray.h"
 #include "storage/procsignal.h"
 #include "storage/shm_mq.h"

@@ -57,6 +57,14 @@ void leave_extension_owner(const OwnerSwitch &previous) {
     SetUserIdAndSecContext(previous.user, previous.security_context);
 }
 
+void require_writable(const char *function) {
+    if (RecoveryInProgress())
+        ereport(ERROR,
+                (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s on a standby server", function),
+                 errhint("Call it on the primary server; after a promotion unfinished jobs go on by themselves.")));
+    PreventCommandIfReadOnly(function);
+}
+
 Oid extension_oid() {
     Relation catalog = table_open(ExtensionRelationId, AccessShareLock);
     SysScanDesc scan;

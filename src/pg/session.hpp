@@ -27,6 +27,10 @@ struct OwnerSwitch {
 OwnerSwitch enter_extension_owner();
 void leave_extension_owner(const OwnerSwitch &previous);
 
+// Raises 25006 where nothing can be written: on a standby, with the hint to go to the primary, or in a read-only
+// transaction.
+void require_writable(const char *function);
+
 // Oid of pg_extension's row for pg_stride in this database, InvalidOid if not installed; and its owner.
 Oid extension_oid();
 Oid extension_owner();

@@ -11,6 +11,7 @@
 #include "pg/transaction.hpp"
 #include "process/background.hpp"
 #include "process/worker_errors.hpp"
+#include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
 #include "walk/splits.hpp"
 
@@ -95,7 +96,8 @@ bool plan(Worker *worker) {
     ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
         pg::begin_transaction();
         MemoryContextSwitchTo(worker->chunk_memory);
-        walk::plan_splits(*worker->job, worker->job->workers);
+        // The scheduler has waited for the splits to start the job's other workers.
+        if (walk::plan_splits(*worker->job, worker->job->workers)) shared::wake_at_commit();
         STRIDE_TEST_POINT("before_plan_commit");
         pg::commit_transaction();
     });
@@ -183,6 +185,7 @@ bool run_split(Worker *worker, catalog::Split *split) {
         split->lower = split->position = split->upper = nullptr;
         MemoryContextReset(worker->chunk_memory);
         MemoryContextSwitchTo(worker->chunk_memory);
+        if (!PostmasterIsAlive()) proc_exit(1); // nobody would stop us; the split is taken over after the next start
         CHECK_FOR_INTERRUPTS();
         reload_if_asked();
         reload_if_altered(worker);

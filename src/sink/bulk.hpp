@@ -1,5 +1,5 @@
 // The bulk sink: the rows of an INSERT .. SELECT go to the table in batches, as COPY writes them.
-// Regime: pg.  Locks: those the plan took; an extension lock of the target for a moment each block_pool::blocks pages.
+// Regime: pg.  Locks: those the plan took.
 // The SELECT half is run by the executor, whose plan already holds defaults, casts and the privilege checks of the whole
 // INSERT; this room does what ModifyTable would do with each row.
 #pragma once

@@ -38,7 +38,6 @@ Batch *open_batch(BulkTarget *target, ResultRelInfo *table) {
     Batch *batch = static_cast<Batch *>(palloc0(sizeof(Batch)));
     batch->table = table;
     batch->state = GetBulkInsertState();
-    batch->pool = open_pool(table->ri_RelationDesc);
     batch->plain = is_plain(table);
     target->batches = lappend(target->batches, batch);
     MemoryContextSwitchTo(previous);
@@ -63,12 +62,7 @@ TupleTableSlot *next_slot(const BulkTarget *target, Batch *batch) {
 
 void write_heap(const BulkTarget *target, Batch *batch) {
     MemoryContext previous = MemoryContextSwitchTo(GetPerTupleMemoryContext(target->estate));
-    for (int done = 0; done < batch->count;) {
-        const int fitting = fill_page(&batch->pool, batch->state, batch->slots + done, batch->count - done);
-        table_multi_insert(batch->table->ri_RelationDesc, batch->slots + done, fitting, target->command,
-                           TABLE_INSERT_SKIP_FSM, batch->state);
-        done += fitting;
-    }
+    table_multi_insert(batch->table->ri_RelationDesc, batch->slots, batch->count, target->command, 0, batch->state);
     MemoryContextSwitchTo(previous);
 }
 
@@ -89,6 +83,7 @@ void follow_row(const BulkTarget *target, const Batch *batch, TupleTableSlot *sl
 }
 
 void flush(BulkTarget *target, Batch *batch) {
+    if (batch->count == 0) return;
     write_heap(target, batch);
     for (int i = 0; i < batch->count; i++) {
         ResetPerTupleExprContext(target->estate);
@@ -102,11 +97,10 @@ void flush(BulkTarget *target, Batch *batch) {
 
 void close_batch(BulkTarget *target, Batch *batch) {
     flush(target, batch);
-    close_pool(&batch->pool);
     FreeBulkInsertState(batch->state);
     for (TupleTableSlot *slot : batch->slots)
         if (slot != nullptr) ExecDropSingleTupleTableSlot(slot);
-    table_finish_bulk_insert(batch->table->ri_RelationDesc, TABLE_INSERT_SKIP_FSM);
+    table_finish_bulk_insert(batch->table->ri_RelationDesc, 0);
     target->batches = list_delete_ptr(target->batches, batch);
     pfree(batch);
 }

@@ -2,7 +2,7 @@
 // Regime: pg.  Everything lives in the executor state's query context and goes with it.
 #pragma once
 
-#include "sink/block_pool.hpp"
+#include "pg/pg.hpp"
 
 namespace stride::sink {
 
@@ -17,7 +17,6 @@ struct Batch {
     int count;
     Size bytes;
     BulkInsertState state;
-    BlockPool pool;
     bool plain; // no triggers, constraints or generated columns: nothing to do with a row before it is written
 };
 

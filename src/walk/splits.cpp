@@ -36,8 +36,8 @@ void write_splits(int64 job_id, const Sample &sample, int nkeys, int wanted) {
 
 } // namespace
 
-void plan_splits(const catalog::Job &job, int workers) {
-    if (catalog::has_plan(job.job_id)) return;
+bool plan_splits(const catalog::Job &job, int workers) {
+    if (catalog::has_plan(job.job_id)) return false;
     Relation source = table_open(job.source, AccessShareLock);
     const Key key = load_key(source, job.key_index);
     PushActiveSnapshot(GetTransactionSnapshot());
@@ -57,6 +57,7 @@ void plan_splits(const catalog::Job &job, int workers) {
         write_splits(job.job_id, sample, nkeys, core::splits_per_worker * Max(1, workers));
     }
     table_close(source, NoLock);
+    return true;
 }
 
 } // namespace stride::walk

@@ -6,7 +6,8 @@
 
 namespace stride::walk {
 
-// Writes the plan in the current transaction, unless there is one already.  `workers` is how many will share the splits.
-void plan_splits(const catalog::Job &job, int workers);
+// Writes the plan in the current transaction, unless there is one already: then false.  `workers` is how many will
+// share the splits.
+bool plan_splits(const catalog::Job &job, int workers);
 
 } // namespace stride::walk
