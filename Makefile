@@ -16,7 +16,7 @@ DATA_built = sql/pg_stride--$(EXTVERSION).sql
 # Tests.  The inputs are sql/NN_topic.sql, test/isolation/specs/*.spec and test/t/*.pl.
 REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/[0-9]*_*.sql)))
 ISOLATION = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test/isolation --outputdir=output_iso
+ISOLATION_OPTS = --load-extension=pg_stride --inputdir=test/isolation --outputdir=output_iso
 PROVE_TESTS = $(sort $(wildcard test/t/*.pl))
 PROVE_FLAGS = -I $(CURDIR)/test/lib
 ifneq ($(PROVE_TESTS),)

@@ -18,7 +18,7 @@ BEGIN
 END $$;
 
 -- A job that waits for its time can be steered at leisure.
-SELECT stride.submit('UPDATE steered SET n = n + 1', name => 'later', start_at => now() + interval '1 hour', chunk_rows => 10) AS job \gset
+SELECT stride.submit('UPDATE steered SET n = n + 1', name => 'steered later', start_at => now() + interval '1 hour', chunk_rows => 10) AS job \gset
 CALL await(:job, 'queued');
 SELECT stride.pause(:job);
 CALL await(:job, 'paused');
@@ -30,17 +30,17 @@ SELECT stride.cancel(:job);
 CALL await(:job, 'cancelled');
 SELECT workers, settings FROM stride.jobs WHERE job_id = :job;
 SELECT event, from_state, to_state, session_role = session_user AS by_me FROM stride.events WHERE job_id = :job ORDER BY event_at;
-SELECT stride.job_id('later') = :job AS found;
+SELECT stride.job_id('steered later') = :job AS found;
 SELECT stride.forget(:job);
 DO $$
 BEGIN
     FOR i IN 1 .. 400 LOOP
-        EXIT WHEN NOT EXISTS (SELECT FROM stride.jobs WHERE name = 'later');
+        EXIT WHEN NOT EXISTS (SELECT FROM stride.jobs WHERE name = 'steered later');
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
 END $$;
-SELECT count(*) FROM stride.jobs WHERE name = 'later';
+SELECT count(*) FROM stride.jobs WHERE name = 'steered later';
 
 -- if_exists: the first of a name is unfinished, then cancelled.
 SELECT stride.submit('UPDATE steered SET n = n + 1', name => 'once', start_at => now() + interval '1 hour') AS job \gset
