@@ -27,7 +27,7 @@ is($node->sql('SELECT DISTINCT n FROM t'), '7', 'each did its work once');
 
 # All slots of the server taken by others.
 $node->configure('stride.max_workers', 8);
-$node->configure('max_worker_processes', 3);    # launcher, scheduler, one more
+$node->configure('max_worker_processes', 4);    # the server's replication launcher, our launcher and scheduler, one more
 $node->restart;
 my @more = map { $node->submit("UPDATE t SET n = n + 1", chunk_rows => 100, workers => 2, if_exists => q{'new'}) } 1 .. 2;
 $node->reaches($_, 'succeeded', 'jobs end with a single slot, too') for @more;
