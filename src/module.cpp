@@ -1,7 +1,7 @@
 // The library's entries: settings always, shared memory and the launcher when preloaded; the mains of our processes.
 // Regime: pg.  Without preload the SQL functions exist and say what is missing.
 #include "bridge/boundary.hpp"
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "process/launcher.hpp"
 #include "process/scheduler.hpp"
 #include "process/worker.hpp"
@@ -15,7 +15,7 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
     stride::bridge::boundary([] {
-        stride::catalog::define_gucs();
+        stride::settings::define_gucs();
         if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade) return;
         stride::shared::install_hooks();
         stride::process::register_launcher();

@@ -9,7 +9,7 @@
 #include "bridge/boundary.hpp"
 #include "catalog/job.hpp"
 #include "catalog/request.hpp"
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "pg/fixed.hpp"
 #include "shared/wakeup.hpp"
 
@@ -153,7 +153,7 @@ const char *way_on(int64 job_id, JobState state) {
 }
 
 Jsonb *no_arguments() {
-    return catalog::check_settings(nullptr, nullptr);
+    return settings::check_settings(nullptr, nullptr);
 }
 
 void request(int64 job_id, const char *action, Jsonb *arguments) {
@@ -218,15 +218,15 @@ Jsonb *altered(FunctionCallInfo fcinfo, const Outlook &outlook) {
     JsonbParseState *state = nullptr;
     (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
     if (!PG_ARGISNULL(1)) {
-        catalog::check_workers(PG_GETARG_INT32(1));
+        settings::check_workers(PG_GETARG_INT32(1));
         push_count(&state, "workers", PG_GETARG_INT32(1));
     }
     if (!PG_ARGISNULL(2)) {
-        catalog::check_chunk_rows(PG_GETARG_INT32(2));
+        settings::check_chunk_rows(PG_GETARG_INT32(2));
         push_count(&state, "chunk_rows", PG_GETARG_INT32(2));
     }
     if (!PG_ARGISNULL(3))
-        push_object(&state, "settings", catalog::check_settings(PG_GETARG_JSONB_P(3), outlook.settings));
+        push_object(&state, "settings", settings::check_settings(PG_GETARG_JSONB_P(3), outlook.settings));
     return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
 }
 

@@ -3,7 +3,7 @@
 #include "api/submit.hpp"
 
 #include "bridge/boundary.hpp"
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "shared/area.hpp"
 
 namespace stride::api {
@@ -21,7 +21,7 @@ void put(const Items &items, const char *item, const char *value) {
     tuplestore_putvalues(items.store, items.descriptor, values, nulls);
 }
 
-const char *chunk_rows_text(const catalog::Job &job, const catalog::Settings &settings) {
+const char *chunk_rows_text(const catalog::Job &job, const settings::Settings &settings) {
     if (job.chunk_rows > 0) return psprintf("%d", job.chunk_rows);
     return psprintf("adapts to %d ms a chunk", settings.chunk_time);
 }
@@ -43,7 +43,7 @@ void explain(FunctionCallInfo fcinfo) {
     shared::require_preload();
     List *warnings;
     const catalog::Job *job = job::prepare_job(explain_arguments(fcinfo), &warnings);
-    const catalog::Settings settings = catalog::resolve_settings(job->settings);
+    const settings::Settings settings = settings::resolve_settings(job->settings);
     InitMaterializedSRF(fcinfo, 0);
     const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     const Items items = {result->setResult, result->setDesc};

@@ -3,7 +3,7 @@
 #include "api/submit.hpp"
 
 #include "bridge/boundary.hpp"
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "shared/wakeup.hpp"
 
 namespace stride::api {
@@ -179,7 +179,7 @@ void run(FunctionCallInfo fcinfo) {
     SPI_connect_ext(SPI_OPT_NONATOMIC);
     wait.job_id = submit(arguments);
     wait.progress_interval =
-        catalog::resolve_settings(catalog::check_settings(arguments.settings, nullptr)).progress_interval;
+        settings::resolve_settings(settings::check_settings(arguments.settings, nullptr)).progress_interval;
     end_transaction(wait);
     wait_for(wait);
     SPI_finish();

@@ -1,7 +1,7 @@
 // The rows of view stride.settings.
 // Regime: pg.  Locks: none.
 #include "bridge/boundary.hpp"
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 
 namespace stride::api {
 namespace {
@@ -9,8 +9,8 @@ namespace {
 void list_settings(FunctionCallInfo fcinfo) {
     InitMaterializedSRF(fcinfo, 0);
     const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    for (int i = 0; i < catalog::settings_count(); i++) {
-        const catalog::SettingInfo info = catalog::setting_info(i);
+    for (int i = 0; i < settings::settings_count(); i++) {
+        const settings::SettingInfo info = settings::setting_info(i);
         const char *const texts[] = {info.name, info.type, info.initial, info.unit, info.description, info.current};
         Datum values[lengthof(texts)];
         bool nulls[lengthof(texts)];

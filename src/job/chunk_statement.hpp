@@ -3,7 +3,7 @@
 #pragma once
 
 #include "catalog/job.hpp"
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "chunk/transaction.hpp"
 #include "walk/key.hpp"
 
@@ -11,7 +11,7 @@ namespace stride::job {
 
 // Lives as long as the worker's job; the plan in it only as long as the chunk.
 struct ChunkStatement final : chunk::Work {
-    ChunkStatement(const catalog::Job &of_job, const catalog::Settings &with_settings)
+    ChunkStatement(const catalog::Job &of_job, const settings::Settings &with_settings)
         : job(of_job), settings(with_settings) {}
 
     void lock_and_check() override;
@@ -21,7 +21,7 @@ struct ChunkStatement final : chunk::Work {
     bool one_to_one() const override;
 
     const catalog::Job &job;
-    const catalog::Settings &settings;
+    const settings::Settings &settings;
     walk::Key key = {};
     PlannedStmt *planned = nullptr;
 };

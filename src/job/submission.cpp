@@ -2,7 +2,7 @@
 // Regime: pg.
 #include "job/submission.hpp"
 
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "job/session_settings.hpp"
 #include "job/statement.hpp"
 #include "pg/session.hpp"
@@ -28,8 +28,8 @@ void check_choices(const Arguments &arguments) {
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                  errmsg("reject_limit and reject_percent need a job that skips rows"), errhint("Leave them out.")));
-    if (arguments.has_workers) catalog::check_workers(arguments.workers);
-    catalog::check_chunk_rows(arguments.chunk_rows);
+    if (arguments.has_workers) settings::check_workers(arguments.workers);
+    settings::check_chunk_rows(arguments.chunk_rows);
     if (arguments.name != nullptr && arguments.name[0] == '\0')
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a job's name must not be empty"),
                         errhint("Give a name, or NULL for a job without one.")));
@@ -51,7 +51,7 @@ void check_dependencies(ArrayType *depends_on) {
 
 // What 15 and 16 would refuse when the worker connects is refused here, where somebody reads it.
 void check_owner() {
-    if (superuser() && !catalog::enable_superuser_jobs)
+    if (superuser() && !settings::enable_superuser_jobs)
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("superusers may not submit jobs"),
                         errdetail("stride.enable_superuser_jobs is off."),
                         errhint("SET ROLE to the role that the job is to run as.")));
@@ -123,7 +123,7 @@ void fill_statement(catalog::Job *job, const Statement &statement) {
 }
 
 // The sink that chunks would take now; each chunk judges anew, under its locks.
-void fill_sink(catalog::Job *job, const catalog::Settings &settings) {
+void fill_sink(catalog::Job *job, const settings::Settings &settings) {
     const int nest_level = pg::pin_search_path();
     PlannedStmt *plan =
         walk::plan_through_key(analyse_stored(job->stored_sql), job->stored_sql, job->source, job->key_index).statement;
@@ -141,8 +141,8 @@ catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
     check_owner();
     check_dependencies(arguments.depends_on);
     catalog::Job *job = static_cast<catalog::Job *>(palloc0(sizeof(catalog::Job)));
-    job->settings = catalog::check_settings(arguments.settings, nullptr);
-    const catalog::Settings settings = catalog::resolve_settings(job->settings);
+    job->settings = settings::check_settings(arguments.settings, nullptr);
+    const settings::Settings settings = settings::resolve_settings(job->settings);
     const Statement *statement = analyse(
         arguments.statement, AnalysisOptions{arguments.source_alias, settings.freeze_time,
                                              settings.self_reference_per_chunk, settings.delivery_at_least_once});
@@ -157,7 +157,7 @@ catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
     job->statement = arguments.statement;
     job->source_alias = arguments.source_alias;
     job->wanted_key = arguments.key;
-    job->workers = arguments.has_workers ? arguments.workers : catalog::default_workers;
+    job->workers = arguments.has_workers ? arguments.workers : settings::default_workers;
     job->chunk_rows = arguments.chunk_rows;
     job->on_error = arguments.on_error;
     job->depends_on = arguments.depends_on;

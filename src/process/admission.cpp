@@ -2,7 +2,7 @@
 // Regime: pg.  Syscache look-ups only; no user code.
 #include "process/admission.hpp"
 
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "pg/clock.hpp"
 #include "process/queue.hpp"
 
@@ -28,7 +28,7 @@ const char *owner_refusal(const catalog::Job &job) {
     ReleaseSysCache(tuple);
     if (renamed) return psprintf("the owner, role \"%s\", is now called \"%s\"", job.owner_name, name);
     if (!may_login) return psprintf("the owner, role \"%s\", is not permitted to log in", name);
-    if (is_superuser && !catalog::enable_superuser_jobs) return "stride.enable_superuser_jobs is off";
+    if (is_superuser && !settings::enable_superuser_jobs) return "stride.enable_superuser_jobs is off";
 #if PG_VERSION_NUM >= 160000
     const AclResult connect = object_aclcheck(DatabaseRelationId, MyDatabaseId, job.owner, ACL_CONNECT);
 #else
@@ -42,7 +42,7 @@ const char *owner_refusal(const catalog::Job &job) {
 
 Admission admit(const catalog::Job &job) {
     if (const char *refusal = owner_refusal(job)) return hold(refusal);
-    if (!catalog::enabled) return wait("stride.enabled is off", active_wait_ms);
+    if (!settings::enabled) return wait("stride.enabled is off", active_wait_ms);
     if (job.has_start_at) {
         const int64 left_us = job.start_at - pg::now();
         if (left_us > 0)

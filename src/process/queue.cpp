@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "catalog/split.hpp"
 #include "process/admission.hpp"
 #include "process/background.hpp"
@@ -31,11 +31,11 @@ int wanted_workers(const Job &job) {
 const char *full_reason(shared::Take take) {
     switch (take) {
     case shared::Take::cluster_full:
-        return psprintf("no free worker: stride.max_workers is %d", catalog::max_workers);
+        return psprintf("no free worker: stride.max_workers is %d", settings::max_workers);
     case shared::Take::job_full:
-        return psprintf("stride.max_workers_per_job is %d", catalog::max_workers_per_job);
+        return psprintf("stride.max_workers_per_job is %d", settings::max_workers_per_job);
     case shared::Take::role_full:
-        return psprintf("stride.max_workers_per_role is %d", catalog::max_workers_per_role);
+        return psprintf("stride.max_workers_per_role is %d", settings::max_workers_per_role);
     case shared::Take::taken:
         break;
     }
@@ -45,7 +45,7 @@ const char *full_reason(shared::Take take) {
 // Starts one worker; nullptr on success, else why not.
 const char *start_worker(Queue *queue, const Job &job) {
     WorkerOrder order = {};
-    const shared::Caps caps = {catalog::max_workers, catalog::max_workers_per_job, catalog::max_workers_per_role};
+    const shared::Caps caps = {settings::max_workers, settings::max_workers_per_job, settings::max_workers_per_role};
     int slot;
     const shared::Take take =
         shared::take_slot(MyDatabaseId, job.owner, job.job_id, caps, &slot, &order.cookie, &order.worker);

@@ -5,7 +5,7 @@
 
 #include "bridge/attempt.hpp"
 #include "catalog/request.hpp"
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "pg/test_point.hpp"
 #include "pg/transaction.hpp"
 #include "process/background.hpp"
@@ -96,7 +96,7 @@ void purge_if_due(Scheduler *scheduler) {
     if (now < scheduler->next_purge) return;
     scheduler->next_purge = now + purge_interval_us;
     (void)in_transaction(scheduler,
-                         [] { catalog::purge_history(catalog::resolve_settings(nullptr).history_retention); });
+                         [] { catalog::purge_history(settings::resolve_settings(nullptr).history_retention); });
 }
 
 void withdraw(int, Datum database) {

@@ -3,7 +3,7 @@
 #include "process/worker.hpp"
 
 #include "bridge/attempt.hpp"
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "core/chunk_sizer.hpp"
 #include "job/chunk_statement.hpp"
 #include "job/session_settings.hpp"
@@ -37,7 +37,7 @@ bool load_job(Worker *worker) {
     MemoryContextReset(worker->job_memory);
     MemoryContext previous = MemoryContextSwitchTo(worker->job_memory);
     worker->job = catalog::find_job(worker->order.job_id);
-    if (worker->job != nullptr) worker->settings = catalog::resolve_settings(worker->job->settings);
+    if (worker->job != nullptr) worker->settings = settings::resolve_settings(worker->job->settings);
     MemoryContextSwitchTo(previous);
     return worker->job != nullptr && worker->job->owner == worker->order.owner;
 }
@@ -53,7 +53,7 @@ bool begin(Worker *worker) {
         job::replay_session(worker->job->session);
         // Chunks are parallel among themselves; a parallel plan in each would take the cores twice.
         SetConfigOption("max_parallel_workers_per_gather", "0", PGC_USERSET, PGC_S_SESSION);
-        worker->settings = catalog::resolve_settings(worker->job->settings);
+        worker->settings = settings::resolve_settings(worker->job->settings);
         apply_settings(*worker);
         worker->sizer = core::ChunkSizer(worker->job->chunk_rows, worker->settings.chunk_time);
     }
@@ -78,7 +78,7 @@ void reload_if_altered(Worker *worker) {
 // Waits at the chunk boundary while stride.enabled is off.
 void hold_while_disabled(Worker *worker) {
     bool held = false;
-    while (!catalog::enabled && !asked_to_stop(*worker)) {
+    while (!settings::enabled && !asked_to_stop(*worker)) {
         if (!held) {
             shared::set_phase(worker->slot, Phase::waiting);
             shared::set_waiting_for(worker->slot, "stride.enabled is off");

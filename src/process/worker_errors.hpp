@@ -3,7 +3,7 @@
 #pragma once
 
 #include "catalog/job.hpp"
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 #include "catalog/split.hpp"
 #include "core/chunk_sizer.hpp"
 #include "process/worker.hpp"
@@ -16,7 +16,7 @@ struct Worker {
     WorkerOrder order = {};
     shared::WorkerSlot *slot = nullptr;
     catalog::Job *job = nullptr; // in job_memory
-    catalog::Settings settings = {};
+    settings::Settings settings = {};
     core::ChunkSizer sizer;
     MemoryContext job_memory = nullptr;   // reset when the job's row is read again
     MemoryContext chunk_memory = nullptr; // reset before every chunk

@@ -4,7 +4,7 @@
 
 #include "pg/pg.hpp"
 
-namespace stride::catalog {
+namespace stride::settings {
 
 // A job's settings with the GUC defaults filled in.  Times in ms, sizes in bytes.
 struct Settings {
@@ -64,4 +64,4 @@ struct SettingInfo {
 int settings_count();
 SettingInfo setting_info(int index);
 
-} // namespace stride::catalog
+} // namespace stride::settings

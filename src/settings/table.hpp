@@ -1,13 +1,13 @@
-// The table behind catalog/settings.hpp: one entry a GUC, and how a value of it is read and shown.
-// Regime: pg.  Locks: none.  For the files settings.cpp and settings_check.cpp only.
+// The table behind settings/settings.hpp: one entry a GUC, and how a value of it is read and shown.
+// Regime: pg.  Locks: none.  For the files settings.cpp and check.cpp only.
 #pragma once
 
 #include <span>
 #include <string_view>
 
-#include "catalog/settings.hpp"
+#include "settings/settings.hpp"
 
-namespace stride::catalog {
+namespace stride::settings {
 
 enum class Type : unsigned char { boolean, integer, choice, text };
 
@@ -50,4 +50,4 @@ Verdict parse_value(const Entry &entry, const JsonbValue &value, int *result);
 // The value of the entry's key in an object, nullptr if there is none.
 JsonbValue *value_of(Jsonb *object, const Entry &entry);
 
-} // namespace stride::catalog
+} // namespace stride::settings

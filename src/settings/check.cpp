@@ -2,9 +2,9 @@
 // Regime: pg.  Locks: none.
 #include <string_view>
 
-#include "catalog/settings_table.hpp"
+#include "settings/table.hpp"
 
-namespace stride::catalog {
+namespace stride::settings {
 namespace {
 
 const Entry *find_entry(std::string_view key) {
@@ -211,4 +211,4 @@ void check_chunk_rows(int chunk_rows) {
     check_count("chunk_rows", chunk_rows, most_chunk_rows, "Give 0, or leave it out, to adapt to stride.chunk_time.");
 }
 
-} // namespace stride::catalog
+} // namespace stride::settings

@@ -4,11 +4,11 @@
 #include <span>
 #include <string_view>
 
-#include "catalog/settings_table.hpp"
+#include "settings/table.hpp"
 #include "pg/clock.hpp"
 #include "pg/test_point.hpp"
 
-namespace stride::catalog {
+namespace stride::settings {
 
 constinit bool enabled = true;
 constinit bool enable_superuser_jobs = true;
@@ -251,4 +251,4 @@ SettingInfo setting_info(int index) {
     elog(ERROR, "there is no setting of that index");
 }
 
-} // namespace stride::catalog
+} // namespace stride::settings
