@@ -3,7 +3,7 @@
 // and the tables that it was bound to are compared with those that the plan uses.
 #include "job/chunk_statement.hpp"
 
-#include "job/statement.hpp"
+#include "analysis/statement.hpp"
 #include "pg/session.hpp"
 #include "sink/bulk.hpp"
 #include "sink/statement.hpp"
@@ -78,9 +78,9 @@ chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 
 
 void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
     const int nest_level = pg::pin_search_path();
-    Query *query = analyse_stored(job.stored_sql);
-    const Driver driver = find_driver(query, job.source, job.stored_alias);
-    add_range(query, driver, walk::range_qual(key, driver.rtindex, walk::KeyRange{lower, upper}));
+    Query *query = analysis::analyse_stored(job.stored_sql);
+    const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
+    analysis::add_range(query, driver, walk::range_qual(key, driver.rtindex, walk::KeyRange{lower, upper}));
     planned = walk::plan_through_key(query, job.stored_sql, job.source, job.key_index).statement;
     require_bound_relations(job, planned);
     pg::unpin(nest_level);

@@ -4,7 +4,7 @@
 
 #include "settings/settings.hpp"
 #include "job/session_settings.hpp"
-#include "job/statement.hpp"
+#include "analysis/statement.hpp"
 #include "pg/session.hpp"
 #include "sink/bulk.hpp"
 #include "walk/plan.hpp"
@@ -95,13 +95,13 @@ void fill_relations(catalog::Job *job, const List *relations) {
     job->relation_names = construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
-void fill_walk(catalog::Job *job, const Statement &statement, ArrayType *wanted_key) {
+void fill_walk(catalog::Job *job, const analysis::Statement &statement, ArrayType *wanted_key) {
     Relation source = table_open(statement.source, AccessShareLock);
     const walk::Key key = walk::choose_key(source, wanted_key);
     Bitmapset *columns = nullptr;
     for (int i = 0; i < key.ncolumns; i++)
         columns = bms_add_member(columns, key.columns[i].attno - FirstLowInvalidHeapAttributeNumber);
-    refuse_key_update(statement, columns);
+    analysis::refuse_key_update(statement, columns);
     require_key_select(key);
     job->walk = pstrdup("key");
     job->key_index = key.index;
@@ -111,8 +111,8 @@ void fill_walk(catalog::Job *job, const Statement &statement, ArrayType *wanted_
     table_close(source, NoLock);
 }
 
-void fill_statement(catalog::Job *job, const Statement &statement) {
-    job->statement_kind = pstrdup(kind_name(statement.kind));
+void fill_statement(catalog::Job *job, const analysis::Statement &statement) {
+    job->statement_kind = pstrdup(analysis::kind_name(statement.kind));
     job->stored_sql = pstrdup(statement.sql);
     job->stored_alias = pstrdup(statement.source_alias);
     job->source = statement.source;
@@ -126,7 +126,7 @@ void fill_statement(catalog::Job *job, const Statement &statement) {
 void fill_sink(catalog::Job *job, const settings::Settings &settings) {
     const int nest_level = pg::pin_search_path();
     PlannedStmt *plan =
-        walk::plan_through_key(analyse_stored(job->stored_sql), job->stored_sql, job->source, job->key_index).statement;
+        walk::plan_through_key(analysis::analyse_stored(job->stored_sql), job->stored_sql, job->source, job->key_index).statement;
     const char *refusal = settings.statement_sink ? "the setting sink says so" : sink::bulk_refusal(plan);
     pg::unpin(nest_level);
     job->sink = pstrdup(refusal == nullptr ? "bulk" : "statement");
@@ -143,8 +143,8 @@ catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
     catalog::Job *job = static_cast<catalog::Job *>(palloc0(sizeof(catalog::Job)));
     job->settings = settings::check_settings(arguments.settings, nullptr);
     const settings::Settings settings = settings::resolve_settings(job->settings);
-    const Statement *statement = analyse(
-        arguments.statement, AnalysisOptions{arguments.source_alias, settings.freeze_time,
+    const analysis::Statement *statement = analysis::analyse(
+        arguments.statement, analysis::AnalysisOptions{arguments.source_alias, settings.freeze_time,
                                              settings.self_reference_per_chunk, settings.delivery_at_least_once});
     *warnings = statement->warnings;
     fill_statement(job, *statement);
@@ -171,13 +171,13 @@ catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
 
 char *chunk_statement_sql(const catalog::Job &job) {
     const int nest_level = pg::pin_search_path();
-    Query *query = analyse_stored(job.stored_sql);
-    const Driver driver = find_driver(query, job.source, job.stored_alias);
+    Query *query = analysis::analyse_stored(job.stored_sql);
+    const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
     Relation source = table_open(job.source, AccessShareLock);
     const walk::Key key = walk::load_key(source, job.key_index);
     table_close(source, NoLock);
-    add_range(query, driver, walk::range_qual_with_params(key, driver.rtindex));
-    char *sql = deparse(query);
+    analysis::add_range(query, driver, walk::range_qual_with_params(key, driver.rtindex));
+    char *sql = analysis::deparse(query);
     pg::unpin(nest_level);
     return sql;
 }

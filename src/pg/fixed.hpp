@@ -10,7 +10,7 @@
 
 namespace stride::pg {
 
-constexpr int max_fixed_args = 40;
+constexpr int max_fixed_args = 64;
 
 // One fixed statement: a static object a statement, constinit, so that its plan is prepared once and kept.
 struct FixedStatement {

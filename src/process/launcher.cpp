@@ -4,7 +4,7 @@
 // Regime: pg.  Locks: those of a scan of pg_database.  It runs no user code and no SQL.
 #include "process/launcher.hpp"
 
-#include "process/background.hpp"
+#include "pg/background.hpp"
 #include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
 
@@ -74,7 +74,7 @@ bool is_starting(Starting *starting) {
 }
 
 bool start_scheduler(Launcher *launcher, Oid database) {
-    BackgroundWorker worker = describe_worker("pg_stride scheduler", "pg_stride scheduler", "stride_scheduler_main");
+    BackgroundWorker worker = pg::describe_worker("pg_stride scheduler", "pg_stride scheduler", "stride_scheduler_main");
     worker.bgw_main_arg = ObjectIdGetDatum(database);
     worker.bgw_notify_pid = MyProcPid;
     MemoryContext previous = MemoryContextSwitchTo(launcher->memory);
@@ -129,13 +129,13 @@ void withdraw(int, Datum) {
 } // namespace
 
 void register_launcher() {
-    BackgroundWorker worker = describe_worker("pg_stride launcher", "pg_stride launcher", "stride_launcher_main");
+    BackgroundWorker worker = pg::describe_worker("pg_stride launcher", "pg_stride launcher", "stride_launcher_main");
     worker.bgw_restart_time = 1;
     RegisterBackgroundWorker(&worker);
 }
 
 void launcher_main() {
-    set_up_signals();
+    pg::set_up_signals();
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     before_shmem_exit(withdraw, 0);
     LWLockAcquire(shared::area->lock, LW_EXCLUSIVE);
@@ -147,7 +147,7 @@ void launcher_main() {
     launcher.to_visit = connectable_databases(launcher.memory);
     for (;;) {
         const long timeout_ms = step(&launcher);
-        wait_latch(timeout_ms, PG_WAIT_EXTENSION);
+        pg::wait_latch(timeout_ms, PG_WAIT_EXTENSION);
     }
 }
 

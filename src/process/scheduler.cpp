@@ -8,9 +8,9 @@
 #include "settings/settings.hpp"
 #include "pg/test_point.hpp"
 #include "pg/transaction.hpp"
-#include "process/background.hpp"
-#include "process/queue.hpp"
-#include "process/requests.hpp"
+#include "pg/background.hpp"
+#include "queue/queue.hpp"
+#include "queue/requests.hpp"
 #include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
 
@@ -22,7 +22,7 @@ constexpr int64 purge_interval_us = 3600LL * 1000000;
 struct Scheduler {
     MemoryContext memory; // as long as the process
     MemoryContext round;  // reset every round
-    Queue queue;
+    queue::Queue queue;
     TimestampTz next_purge;
     char last_error[256]; // an error that repeats is logged once
 };
@@ -60,12 +60,12 @@ bool is_installed(Scheduler *scheduler) {
 void apply_requests(Scheduler *scheduler) {
     List *requests = NIL;
     if (!in_transaction(scheduler, [&] { requests = catalog::pending_requests(); })) return;
-    (void)in_transaction(scheduler, [] { apply_cancel_flags(); });
+    (void)in_transaction(scheduler, [] { queue::apply_cancel_flags(); });
     ListCell *cell;
     foreach (cell, requests) {
         const catalog::Request *request = static_cast<catalog::Request *>(lfirst(cell));
         const bool applied = in_transaction(scheduler, [&] {
-            if (apply_request(*request)) catalog::delete_request(request->request_id);
+            if (queue::apply_request(*request)) catalog::delete_request(request->request_id);
         });
         // A request that cannot be applied is dropped, with a line in the log, rather than tried for ever.
         if (!applied) (void)in_transaction(scheduler, [&] { catalog::delete_request(request->request_id); });
@@ -75,16 +75,16 @@ void apply_requests(Scheduler *scheduler) {
 // One round over requests and jobs; returns when to look again, -1 if nothing here needs a scheduler.
 long run_round(Scheduler *scheduler) {
     apply_requests(scheduler);
-    reap_unstarted(&scheduler->queue);
+    queue::reap_unstarted(&scheduler->queue);
     List *jobs = NIL;
-    if (!in_transaction(scheduler, [&] { jobs = catalog::unfinished_jobs(); })) return active_wait_ms;
+    if (!in_transaction(scheduler, [&] { jobs = catalog::unfinished_jobs(); })) return queue::active_wait_ms;
     long next_ms = -1;
     ListCell *cell;
     foreach (cell, jobs) {
         catalog::Job *job = static_cast<catalog::Job *>(lfirst(cell));
         const core::JobState before = job->state;
-        long wait_ms = active_wait_ms;
-        (void)in_transaction(scheduler, [&] { wait_ms = advance_job(&scheduler->queue, job); });
+        long wait_ms = queue::active_wait_ms;
+        (void)in_transaction(scheduler, [&] { wait_ms = queue::advance_job(&scheduler->queue, job); });
         if (job->state != before) ConditionVariableBroadcast(&shared::area->job_changed);
         if (wait_ms >= 0 && (next_ms < 0 || wait_ms < next_ms)) next_ms = wait_ms;
     }
@@ -106,7 +106,7 @@ void withdraw(int, Datum database) {
 } // namespace
 
 void scheduler_main(Oid database) {
-    set_up_signals();
+    pg::set_up_signals();
     if (!shared::become_scheduler(database)) return;
     before_shmem_exit(withdraw, ObjectIdGetDatum(database));
     BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
@@ -127,7 +127,7 @@ void scheduler_main(Oid database) {
         const long wait_ms = installed ? run_round(&scheduler) : -1;
         pgstat_report_activity(STATE_IDLE, nullptr);
         if (wait_ms < 0 && shared::retire_scheduler(database, seen)) return;
-        if (wait_ms > 0) wait_latch(wait_ms, PG_WAIT_EXTENSION);
+        if (wait_ms > 0) pg::wait_latch(wait_ms, PG_WAIT_EXTENSION);
         CHECK_FOR_INTERRUPTS();
     }
 }

@@ -9,7 +9,7 @@
 #include "job/session_settings.hpp"
 #include "pg/test_point.hpp"
 #include "pg/transaction.hpp"
-#include "process/background.hpp"
+#include "pg/background.hpp"
 #include "process/worker_errors.hpp"
 #include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
@@ -85,7 +85,7 @@ void hold_while_disabled(Worker *worker) {
             pgstat_report_activity(STATE_IDLE, nullptr);
         }
         held = true;
-        wait_latch(hold_ms, PG_WAIT_EXTENSION);
+        pg::wait_latch(hold_ms, PG_WAIT_EXTENSION);
     }
     if (held) shared::set_waiting_for(worker->slot, nullptr);
 }
@@ -158,7 +158,7 @@ bool claim(Worker *worker, catalog::Split *split) {
         if (wait_ms < 0) return false;
         shared::set_phase(worker->slot, Phase::waiting);
         shared::set_waiting_for(worker->slot, "backs off after an error");
-        wait_latch(static_cast<long>(Min(wait_ms, longest_nap_ms)) + 1, PG_WAIT_EXTENSION);
+        pg::wait_latch(static_cast<long>(Min(wait_ms, longest_nap_ms)) + 1, PG_WAIT_EXTENSION);
         shared::set_waiting_for(worker->slot, nullptr);
         if (asked_to_stop(*worker)) return false;
     }
@@ -187,7 +187,7 @@ bool run_split(Worker *worker, catalog::Split *split) {
         MemoryContextSwitchTo(worker->chunk_memory);
         if (!PostmasterIsAlive()) proc_exit(1); // nobody would stop us; the split is taken over after the next start
         CHECK_FOR_INTERRUPTS();
-        reload_if_asked();
+        pg::reload_if_asked();
         reload_if_altered(worker);
         hold_while_disabled(worker);
         if (asked_to_stop(*worker)) {
@@ -217,7 +217,7 @@ bool run_split(Worker *worker, catalog::Split *split) {
 void worker_main() {
     Worker worker;
     memcpy(&worker.order, MyBgworkerEntry->bgw_extra, sizeof(worker.order));
-    set_up_signals();
+    pg::set_up_signals();
     worker.slot = shared::attach_slot(worker.order.slot, worker.order.cookie);
     if (worker.slot == nullptr) return;
     before_shmem_exit(leave_slot, PointerGetDatum(worker.slot));

@@ -6,14 +6,14 @@
 #include "settings/settings.hpp"
 #include "catalog/split.hpp"
 #include "core/chunk_sizer.hpp"
-#include "process/worker.hpp"
+#include "shared/worker_order.hpp"
 #include "shared/worker_slots.hpp"
 
 namespace stride::process {
 
 // A worker's state, for the length of its process.
 struct Worker {
-    WorkerOrder order = {};
+    shared::WorkerOrder order = {};
     shared::WorkerSlot *slot = nullptr;
     catalog::Job *job = nullptr; // in job_memory
     settings::Settings settings = {};

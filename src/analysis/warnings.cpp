@@ -1,9 +1,9 @@
 // Warnings: what a chunked run does differently in ways that are allowed, one sentence each, for explain and the job's
 // events.
 // Regime: pg.  Locks: AccessShareLock on the target, which parse analysis has locked already.  May not execute anything.
-#include "job/analysis.hpp"
+#include "analysis/analysis.hpp"
 
-namespace stride::job {
+namespace stride::analysis {
 namespace {
 
 List *warn(List *warnings, char *sentence) {
@@ -149,4 +149,4 @@ List *collect_warnings(Query *query, const Statement &statement) {
     return warnings;
 }
 
-} // namespace stride::job
+} // namespace stride::analysis

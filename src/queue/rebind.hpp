@@ -4,7 +4,7 @@
 
 #include "catalog/job.hpp"
 
-namespace stride::process {
+namespace stride::queue {
 
 // Why an unfinished job may not run on as it is: it was validated elsewhere.  nullptr = it may.  A mere new timeline (a
 // promotion) is taken over.
@@ -14,4 +14,4 @@ const char *moved_reason(catalog::Job *job);
 // Returns nullptr when the job may run, else what is missing.
 const char *rebind_if_moved(catalog::Job *job);
 
-} // namespace stride::process
+} // namespace stride::queue

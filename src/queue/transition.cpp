@@ -1,8 +1,8 @@
 // A job's change of state.
 // Regime: pg.
-#include "process/transition.hpp"
+#include "queue/transition.hpp"
 
-namespace stride::process {
+namespace stride::queue {
 
 using core::JobState;
 
@@ -31,4 +31,4 @@ void hold_job(catalog::Job *job, const char *reason) {
     move_job(job, to, catalog::Actor{nullptr, nullptr}, "hold", reason);
 }
 
-} // namespace stride::process
+} // namespace stride::queue

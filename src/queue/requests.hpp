@@ -4,7 +4,7 @@
 
 #include "catalog/request.hpp"
 
-namespace stride::process {
+namespace stride::queue {
 
 // Applies one request in the current transaction.  False when it has to wait for the job's present state to pass (a cancel
 // or alter of a job that is pausing): it then stays in the table.
@@ -13,4 +13,4 @@ bool apply_request(const catalog::Request &request);
 // Turns the cancel flags of this database into cancels.
 void apply_cancel_flags();
 
-} // namespace stride::process
+} // namespace stride::queue

@@ -5,7 +5,7 @@
 
 #include "pg/pg.hpp"
 
-namespace stride::job {
+namespace stride::analysis {
 
 enum class StatementKind : unsigned char { insert, update, delete_, merge, select };
 
@@ -64,4 +64,4 @@ void refuse_key_update(const Statement &statement, const Bitmapset *key_columns)
 // in a comment; all else can be run as it is printed.
 char *deparse(Query *query);
 
-} // namespace stride::job
+} // namespace stride::analysis

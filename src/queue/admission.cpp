@@ -1,12 +1,12 @@
 // Admission of jobs.
 // Regime: pg.  Syscache look-ups only; no user code.
-#include "process/admission.hpp"
+#include "queue/admission.hpp"
 
 #include "settings/settings.hpp"
 #include "pg/clock.hpp"
-#include "process/queue.hpp"
+#include "queue/queue.hpp"
 
-namespace stride::process {
+namespace stride::queue {
 namespace {
 
 Admission hold(const char *reason) {
@@ -54,4 +54,4 @@ Admission admit(const catalog::Job &job) {
     return Admission{nullptr, nullptr, 0};
 }
 
-} // namespace stride::process
+} // namespace stride::queue

@@ -4,7 +4,7 @@
 
 #include "pg/pg.hpp"
 
-namespace stride::process {
+namespace stride::pg {
 
 // SIGTERM = die, SIGHUP sets the reload flag, SIGINT cancels the statement that runs; then unblocks signals and reads
 // the configuration once, as a SIGHUP between fork and here is lost (reliability R1, R2).
@@ -19,4 +19,4 @@ void wait_latch(long timeout_ms, uint32 wait_event);
 // Fills in what all our workers have in common; `function` is an exported symbol of this library.
 BackgroundWorker describe_worker(const char *type, const char *name, const char *function);
 
-} // namespace stride::process
+} // namespace stride::pg

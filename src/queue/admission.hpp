@@ -4,7 +4,7 @@
 
 #include "catalog/job.hpp"
 
-namespace stride::process {
+namespace stride::queue {
 
 struct Admission {
     const char *hold; // not before somebody mends it and resumes the job; nullptr = nothing stands against it
@@ -14,4 +14,4 @@ struct Admission {
 
 Admission admit(const catalog::Job &job);
 
-} // namespace stride::process
+} // namespace stride::queue

@@ -1,10 +1,10 @@
 // Restored, cloned and recovered jobs.
 // Regime: pg.  Name look-ups take AccessShareLock for their duration.
-#include "process/rebind.hpp"
+#include "queue/rebind.hpp"
 
 #include "walk/shape.hpp"
 
-namespace stride::process {
+namespace stride::queue {
 namespace {
 
 // The settings that stop recovery before the end of WAL: a server that was started with one of them went back in time.
@@ -93,4 +93,4 @@ const char *rebind_if_moved(catalog::Job *job) {
     return rebind_by_name(job);
 }
 
-} // namespace stride::process
+} // namespace stride::queue

@@ -1,19 +1,19 @@
 // The queue.
 // Regime: pg.  Catalog reads and writes of the scheduler's own; never waits for a lock of a user.
-#include "process/queue.hpp"
+#include "queue/queue.hpp"
 
 #include <unistd.h>
 
 #include "settings/settings.hpp"
 #include "catalog/split.hpp"
-#include "process/admission.hpp"
-#include "process/background.hpp"
-#include "process/rebind.hpp"
-#include "process/transition.hpp"
-#include "process/worker.hpp"
+#include "queue/admission.hpp"
+#include "pg/background.hpp"
+#include "queue/rebind.hpp"
+#include "queue/transition.hpp"
+#include "shared/worker_order.hpp"
 #include "shared/worker_slots.hpp"
 
-namespace stride::process {
+namespace stride::queue {
 namespace {
 
 using catalog::Job;
@@ -44,7 +44,7 @@ const char *full_reason(shared::Take take) {
 
 // Starts one worker; nullptr on success, else why not.
 const char *start_worker(Queue *queue, const Job &job) {
-    WorkerOrder order = {};
+    shared::WorkerOrder order = {};
     const shared::Caps caps = {settings::max_workers, settings::max_workers_per_job, settings::max_workers_per_role};
     int slot;
     const shared::Take take =
@@ -56,7 +56,7 @@ const char *start_worker(Queue *queue, const Job &job) {
     order.slot = slot;
 
     char *name = psprintf("pg_stride worker %d of job %lld", order.worker, static_cast<long long>(job.job_id));
-    BackgroundWorker worker = describe_worker("pg_stride worker", name, "stride_worker_main");
+    BackgroundWorker worker = pg::describe_worker("pg_stride worker", name, "stride_worker_main");
     worker.bgw_notify_pid = MyProcPid;
     memcpy(worker.bgw_extra, &order, sizeof(order));
     MemoryContext previous = MemoryContextSwitchTo(queue->memory);
@@ -210,4 +210,4 @@ void reap_unstarted(Queue *queue) {
     }
 }
 
-} // namespace stride::process
+} // namespace stride::queue

@@ -1,13 +1,13 @@
 // Control calls applied.
 // Regime: pg.
-#include "process/requests.hpp"
+#include "queue/requests.hpp"
 
-#include "process/rebind.hpp"
-#include "process/transition.hpp"
+#include "queue/rebind.hpp"
+#include "queue/transition.hpp"
 #include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
 
-namespace stride::process {
+namespace stride::queue {
 namespace {
 
 using catalog::Actor;
@@ -103,4 +103,4 @@ void apply_cancel_flags() {
     }
 }
 
-} // namespace stride::process
+} // namespace stride::queue

@@ -1,8 +1,8 @@
 // Shared by the mains.
 // Regime: pg.
-#include "process/background.hpp"
+#include "pg/background.hpp"
 
-namespace stride::process {
+namespace stride::pg {
 
 void set_up_signals() {
     pqsignal(SIGTERM, die);
@@ -42,4 +42,4 @@ BackgroundWorker describe_worker(const char *type, const char *name, const char 
     return worker;
 }
 
-} // namespace stride::process
+} // namespace stride::pg

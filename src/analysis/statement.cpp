@@ -1,14 +1,14 @@
 // From SQL text to a statement that can be run in chunks: parse, analyse, judge, freeze, deparse, and make sure that what
 // comes back is found again.
 // Regime: pg.  Locks: those of parse analysis, kept to the end of the transaction.  May not execute anything of the user's.
-#include "job/statement.hpp"
+#include "analysis/statement.hpp"
 
 #include <cstring>
 
-#include "job/analysis.hpp"
+#include "analysis/analysis.hpp"
 #include "pg/session.hpp"
 
-namespace stride::job {
+namespace stride::analysis {
 namespace {
 
 // MERGE came back from pg_get_querydef() as "unrecognized query command type" before this minor release.
@@ -295,4 +295,4 @@ char *deparse(Query *query) {
     return sql;
 }
 
-} // namespace stride::job
+} // namespace stride::analysis

@@ -3,10 +3,10 @@
 // Regime: pg.  Locks: none beyond those of parse analysis; catalog look-ups only.  May not execute anything of the user's.
 #pragma once
 
-#include "job/statement.hpp"
+#include "analysis/statement.hpp"
 #include "pg/tree.hpp"
 
-namespace stride::job {
+namespace stride::analysis {
 
 using pg::find_node;
 using pg::for_each_query;
@@ -115,4 +115,4 @@ Query *freeze_time(Query *query);
 // ---- warnings.cpp: sentences (List of char *) on what is allowed but may surprise.
 List *collect_warnings(Query *query, const Statement &statement);
 
-} // namespace stride::job
+} // namespace stride::analysis

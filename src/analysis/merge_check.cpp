@@ -1,9 +1,9 @@
 // MERGE: proof that no two source rows can meet in one target row, and that no chunk changes what another one matches.
 // Within one command PostgreSQL itself sees to that; across chunks only a unique key of the source in ON does.
 // Regime: pg.  Locks: AccessShareLock on indexes of the source, for a moment.  May not execute anything.
-#include "job/analysis.hpp"
+#include "analysis/analysis.hpp"
 
-namespace stride::job {
+namespace stride::analysis {
 namespace {
 
 // One item of the source that yields rows.  Determined: for a given target row it can contribute one row at most.
@@ -343,4 +343,4 @@ void check_merge(Query *query) {
     }
 }
 
-} // namespace stride::job
+} // namespace stride::analysis

@@ -1,9 +1,9 @@
 // Frozen time: now(), statement_timestamp() and the CURRENT_* and LOCAL* forms become constants of the query tree, and
 // age(x) counts from a constant day, so that every chunk of a job sees the time of its submission.
 // Regime: pg.  Locks: none.  May not execute anything of the user's; clock_timestamp() and the CURRENT_USER forms stay.
-#include "job/analysis.hpp"
+#include "analysis/analysis.hpp"
 
-namespace stride::job {
+namespace stride::analysis {
 namespace {
 
 bool is_now(const FuncExpr *call) {
@@ -127,4 +127,4 @@ Query *freeze_time(Query *query) {
     return freeze_query(query);
 }
 
-} // namespace stride::job
+} // namespace stride::analysis

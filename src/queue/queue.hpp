@@ -4,7 +4,7 @@
 
 #include "catalog/job.hpp"
 
-namespace stride::process {
+namespace stride::queue {
 
 constexpr long active_wait_ms = 1000;  // a look at running jobs even if nobody wakes the scheduler
 constexpr long slotless_wait_ms = 250; // a look for free worker slots: other databases do not wake this one's scheduler
@@ -31,4 +31,4 @@ long advance_job(Queue *queue, catalog::Job *job);
 // Gives back the slots of workers that ended without ever attaching.
 void reap_unstarted(Queue *queue);
 
-} // namespace stride::process
+} // namespace stride::queue

@@ -3,9 +3,9 @@
 // Regime: pg.  Locks: none; relations were locked by parse analysis.  May not execute anything.
 #include <cstring>
 
-#include "job/analysis.hpp"
+#include "analysis/analysis.hpp"
 
-namespace stride::job {
+namespace stride::analysis {
 namespace {
 
 struct Collector {
@@ -308,4 +308,4 @@ void add_range(Query *query, const Driver &driver, Node *qual) {
     place->quals = make_and_qual(place->quals, qual);
 }
 
-} // namespace stride::job
+} // namespace stride::analysis

@@ -5,7 +5,7 @@
 #include "catalog/job.hpp"
 #include "catalog/request.hpp"
 
-namespace stride::process {
+namespace stride::queue {
 
 // Moves the job along an edge of core/job_state.hpp, else raises XX000; `job` is brought up to date.  `reason` is shown as
 // the state's reason and as the event's detail; nullptr = none.
@@ -14,4 +14,4 @@ void move_job(catalog::Job *job, core::JobState to, const catalog::Actor &by, co
 // Pauses a queued or running job on the server's own account.
 void hold_job(catalog::Job *job, const char *reason);
 
-} // namespace stride::process
+} // namespace stride::queue

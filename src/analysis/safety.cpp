@@ -3,9 +3,9 @@
 // Regime: pg.  Locks: AccessShareLock for a moment on relations that are named already.  May not execute anything.
 #include <cstring>
 
-#include "job/analysis.hpp"
+#include "analysis/analysis.hpp"
 
-namespace stride::job {
+namespace stride::analysis {
 namespace {
 
 bool in_schema(Oid relation, const char *schema) {
@@ -314,4 +314,4 @@ void check_privileges(Query *query) {
     });
 }
 
-} // namespace stride::job
+} // namespace stride::analysis
