@@ -159,7 +159,8 @@ suite_bridge() { pg_regress_suite bridge "$work/run/test/bridge" installcheck; }
 suite_regress() { pg_regress_suite regress "$work/run" ISOLATION= TAP_TESTS= PROVE_TESTS= installcheck; }
 suite_isolation() { pg_regress_suite isolation "$work/run" REGRESS= TAP_TESTS= PROVE_TESTS= installcheck; }
 
-# Each TAP file by itself, as PGXS's prove_installcheck runs it: a file counts one, and so does each assertion.
+# Each TAP file by itself, as PGXS's prove_installcheck runs it: a file counts one, and so does each assertion.  Of the
+# files only those that match $tap_pattern.
 suite_tap() {
 	local file base log pgxs passed=0 failed=0 status good bad
 	if [ "$built_devel" -ne 0 ]; then
@@ -170,6 +171,8 @@ suite_tap() {
 	for file in "$work"/run/test/t/*.pl; do
 		[ -e "$file" ] || continue
 		base=$(basename "$file" .pl)
+		# shellcheck disable=SC2053 # a pattern is what is wanted
+		[[ $base == $tap_pattern ]] || continue
 		log=$work/log/tap-$base
 		unprivileged env TESTDIR="$work/run" PATH="$(pg_bin):$PATH" PGPORT=65432 PG_REGRESS="$pgxs/test/regress/pg_regress" \
 			PERL5LIB="$pgxs/test/perl" TEMP_CONFIG="$work/temp.conf" PG_TEST_TIMEOUT_DEFAULT=120 \
