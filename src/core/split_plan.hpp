@@ -1,4 +1,4 @@
-// How a sample of keys cuts a walk into splits, and where an idle worker halves one. It knows ordinals only, never keys.
+// How a sample of keys cuts a walk into splits. It knows ordinals only, never keys.
 // Std regime, constexpr; takes no locks. May not compare or read keys: the caller has sorted the sample in the index's
 // own order and left each key in it once.
 //
@@ -8,9 +8,7 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <span>
-#include <type_traits>
 
 #include "core/no_postgres.hpp"
 
@@ -45,16 +43,5 @@ constexpr std::size_t plan_splits(int samples, int wanted, std::span<int> out) n
         out[written++] = upper_ordinal(samples, splits, split);
     return written;
 }
-
-// The ordinal at which to halve what is left of a split: strictly between `lower`, the ordinal of the last sample key at
-// or below the split's position (-1 if none), and `upper`, that of its upper bound (`samples` for the end of the walk).
-// The new split takes the upper part, which is the larger by at most one gap. Nothing when no sample key lies between.
-constexpr std::optional<int> halving_ordinal(int lower, int upper) noexcept {
-    const long long gaps = static_cast<long long>(upper) - lower;
-    if (gaps < 2) return std::nullopt;
-    return static_cast<int>(lower + gaps / 2);
-}
-
-static_assert(std::is_trivially_copyable_v<std::optional<int>> && std::is_trivially_destructible_v<std::optional<int>>);
 
 } // namespace stride::core

@@ -10,7 +10,6 @@
 #include "core/error_policy.hpp"
 #include "core/job_state.hpp"
 #include "core/no_postgres.hpp"
-#include "core/progress.hpp"
 #include "core/split_plan.hpp"
 
 #ifdef POSTGRES_H
@@ -19,7 +18,6 @@
 
 BOOST_AUTO_TEST_CASE(core_types_fit_shared_memory) {
     BOOST_TEST(std::is_trivially_copyable_v<stride::core::ChunkSizer>);
-    BOOST_TEST(std::is_trivially_copyable_v<stride::core::RateWindow>);
     BOOST_TEST(std::is_trivially_copyable_v<stride::core::JobState>);
     BOOST_TEST(sizeof(stride::core::JobState) == 1U);
 }

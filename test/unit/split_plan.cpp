@@ -1,4 +1,4 @@
-// Tests the cutting of samples into splits for every small size: rising bounds, even shares, no key lost; and halving.
+// Tests the cutting of samples into splits for every small size: rising bounds, even shares, no key lost.
 #define BOOST_TEST_MODULE split_plan
 #include <boost/test/included/unit_test.hpp>
 
@@ -57,37 +57,4 @@ BOOST_AUTO_TEST_CASE(a_short_buffer_is_filled_and_no_more) {
 BOOST_AUTO_TEST_CASE(large_samples_do_not_overflow) {
     BOOST_TEST(upper_ordinal(2000000000, 1000, 999) == 2000000000);
     BOOST_TEST(upper_ordinal(2000000000, 1000, 499) == 1000000000);
-}
-
-BOOST_AUTO_TEST_CASE(halving_in_the_middle) {
-    BOOST_TEST(halving_ordinal(-1, 7).value() == 3);
-    BOOST_TEST(halving_ordinal(3, 7).value() == 5);
-    BOOST_TEST(halving_ordinal(3, 6).value() == 4); // the new, upper part is the larger
-    BOOST_TEST(halving_ordinal(3, 5).value() == 4);
-    BOOST_TEST(halving_ordinal(-1, 1).value() == 0);
-    BOOST_TEST(!halving_ordinal(3, 4).has_value());
-    BOOST_TEST(!halving_ordinal(3, 3).has_value());
-    BOOST_TEST(!halving_ordinal(5, 3).has_value());
-    BOOST_TEST(!halving_ordinal(-1, 0).has_value()); // no sample at all
-}
-
-BOOST_AUTO_TEST_CASE(halving_ends_with_single_gaps) {
-    // Whatever is halved again and again: every cut lies strictly inside, and each gap becomes a split of its own.
-    std::vector<std::pair<int, int>> open{{-1, 100}};
-    int closed = 0;
-    while (!open.empty()) {
-        const auto [lower, upper] = open.back();
-        open.pop_back();
-        const auto cut = halving_ordinal(lower, upper);
-        if (!cut) {
-            BOOST_REQUIRE(upper - lower == 1);
-            ++closed;
-            continue;
-        }
-        BOOST_REQUIRE(*cut > lower);
-        BOOST_REQUIRE(*cut < upper);
-        open.emplace_back(lower, *cut);
-        open.emplace_back(*cut, upper);
-    }
-    BOOST_TEST(closed == 101);
 }
