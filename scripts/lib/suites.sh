@@ -187,8 +187,9 @@ suite_tap() {
 			continue
 		else
 			bad=$((bad + 1))
+			# What a test died of is in its regress_log; the servers' logs come after it.
 			tail -40 "$log"
-			tail -n 30 "$work"/run/tmp_check/log/*"$base"*.log 2>/dev/null
+			tail -n 30 "$work"/run/tmp_check/log/regress_log_"$base" "$work"/run/tmp_check/log/"$base"*.log 2>/dev/null
 		fi
 		echo "$base: $good passed, $bad failed"
 		passed=$((passed + good))
