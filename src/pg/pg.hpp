@@ -225,7 +225,6 @@ extern "C" {
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/partcache.h"
-#include "utils/pg_locale.h"
 #include "utils/pg_lsn.h"
 #include "utils/plancache.h"
 #include "utils/portal.h"
