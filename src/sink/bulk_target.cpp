@@ -10,7 +10,13 @@ namespace {
 ResultRelInfo *open_root(EState *estate, Index target_index) {
     ResultRelInfo *root = makeNode(ResultRelInfo);
     ExecInitResultRelation(estate, root, target_index);
+#if PG_VERSION_NUM >= 180000
+    CheckValidResultRel(root, CMD_INSERT, ONCONFLICT_NONE, NIL);
+#elif PG_VERSION_NUM >= 170000
+    CheckValidResultRel(root, CMD_INSERT, NIL);
+#else
     CheckValidResultRel(root, CMD_INSERT);
+#endif
     return root;
 }
 
