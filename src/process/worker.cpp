@@ -13,6 +13,7 @@
 #include "process/worker_errors.hpp"
 #include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
+#include "sink/page_pool.hpp"
 #include "walk/splits.hpp"
 
 namespace stride::process {
@@ -212,6 +213,16 @@ bool run_split(Worker *worker, catalog::Split *split) {
     }
 }
 
+// Pages that are not given back are lost until VACUUM finds them: no reason to fail.
+void hand_back_pages(const Worker &worker) {
+    const ErrorData *error = bridge::attempt(worker.chunk_memory, [] {
+        pg::begin_transaction();
+        sink::release_page_pool();
+        pg::commit_transaction();
+    });
+    if (error != nullptr) AbortCurrentTransaction();
+}
+
 } // namespace
 
 void worker_main() {
@@ -238,6 +249,7 @@ void worker_main() {
     catalog::Split split = {};
     while (!asked_to_stop(worker) && claim(&worker, &split) && run_split(&worker, &split)) {
     }
+    hand_back_pages(worker);
 }
 
 } // namespace stride::process

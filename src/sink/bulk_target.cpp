@@ -3,6 +3,8 @@
 // AFTER ROW events; only that heap and indexes are done a batch at a time.
 #include "sink/bulk_target.hpp"
 
+#include "sink/page_pool.hpp"
+
 namespace stride::sink {
 namespace {
 
@@ -68,7 +70,7 @@ TupleTableSlot *next_slot(const BulkTarget *target, Batch *batch) {
 
 void write_heap(const BulkTarget *target, Batch *batch) {
     MemoryContext previous = MemoryContextSwitchTo(GetPerTupleMemoryContext(target->estate));
-    table_multi_insert(batch->table->ri_RelationDesc, batch->slots, batch->count, target->command, 0, batch->state);
+    insert_through_pool(batch->table->ri_RelationDesc, batch->slots, batch->count, target->command, batch->state);
     MemoryContextSwitchTo(previous);
 }
 
@@ -161,6 +163,7 @@ BulkTarget *open_target(EState *estate, Index target_index) {
         target->routing = ExecSetupPartitionTupleRouting(estate, relation);
     } else {
         ExecOpenIndices(target->root, false);
+        open_page_pool(relation);
     }
     ExecBSInsertTriggers(estate, target->root);
     return target;
