@@ -37,6 +37,8 @@ CREATE TABLE stride_catalog.job (
     priority          integer NOT NULL,
     settings          jsonb NOT NULL,
     session           jsonb NOT NULL,
+    pipeline          jsonb,
+    indexes           text NOT NULL DEFAULT 'keep',
     -- What analysis made of it.
     statement_kind    text NOT NULL,
     stored_sql        text NOT NULL,
@@ -54,6 +56,12 @@ CREATE TABLE stride_catalog.job (
     key_definition    text NOT NULL,
     sink              text NOT NULL,
     sink_reason       text NOT NULL,
+    one_to_one        boolean NOT NULL DEFAULT false,
+    keeps_last        boolean NOT NULL DEFAULT false,
+    deletes_source    boolean NOT NULL DEFAULT false,
+    transform         text,
+    transform_oid     oid,
+    transform_version bigint NOT NULL DEFAULT 0,
     -- How it stands.
     state             text NOT NULL,
     state_reason      text,
@@ -238,6 +246,72 @@ COMMENT ON PROCEDURE stride.run(text, text, text, text, name[], text, integer, i
                                 bigint[], timestamptz, integer, jsonb) IS
 'Submits a statement as stride.submit does, commits, and waits for the job, with a NOTICE of its progress each progress_interval (0 = none). Holds no snapshot and no transaction while it waits. Raises the job''s error if it fails. A cancel request (Ctrl-C) cancels the job; a statement timeout, a termination or a lost connection leaves it running. Errors: those of stride.submit, and 25001 inside a transaction block.';
 
+CREATE FUNCTION stride.submit_pipeline(
+    target           regclass,
+    source           regclass DEFAULT NULL,
+    source_query     text DEFAULT NULL,
+    transform        text DEFAULT NULL,
+    transform_query  text DEFAULT NULL,
+    on_conflict      text DEFAULT 'error',
+    conflict_columns name[] DEFAULT NULL,
+    update_columns   name[] DEFAULT NULL,
+    update_set       text DEFAULT NULL,
+    delete_source    boolean DEFAULT false,
+    indexes          text DEFAULT 'keep',
+    name             text DEFAULT NULL,
+    if_exists        text DEFAULT 'error',
+    key              name[] DEFAULT NULL,
+    walk             text DEFAULT 'auto',
+    workers          integer DEFAULT NULL,
+    chunk_rows       integer DEFAULT NULL,
+    on_error         text DEFAULT 'fail',
+    reject_limit     bigint DEFAULT NULL,
+    reject_percent   numeric DEFAULT NULL,
+    depends_on       bigint[] DEFAULT NULL,
+    start_at         timestamptz DEFAULT NULL,
+    priority         integer DEFAULT 0,
+    settings         jsonb DEFAULT '{}'
+) RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_submit_pipeline';
+COMMENT ON FUNCTION stride.submit_pipeline(regclass, regclass, text, text, text, text, name[], name[], text, boolean, text,
+                                           text, text, name[], text, integer, integer, text, bigint, numeric, bigint[], timestamptz, integer,
+                                           jsonb) IS
+'Submits a pipeline as a job and returns its id: rows of the table source go through a transform into the table target. The columns that the transform gives are matched with the target''s by name and cast as on assignment; columns of the target that are not given take their defaults; generated ones are left out. transform: the name of a registered transform, one''s own. transform_query: one SELECT over the relation chunk, which holds a chunk''s rows of the source; aggregates need update_set. Without either, the source''s own columns are written. on_conflict: error, nothing, or update of the row with the same conflict_columns (default: the target''s primary key). update_columns: the columns that an update takes from the new row (default: all others that are written). update_set: what an update sets instead, as after ON CONFLICT DO UPDATE SET. delete_source: deletes the rows that were written from the source, in the same transaction. indexes: keep or rebuild. The other arguments, and errors, as of stride.submit; further errors: 22004 and 22023 for arguments that are missing or do not go together, 42601 for a transform_query or update_set of another form, 42703 for columns that do not match, 42704 for an unknown transform, 42804 for types that do not.';
+
+CREATE PROCEDURE stride.run_pipeline(
+    target           regclass,
+    source           regclass DEFAULT NULL,
+    source_query     text DEFAULT NULL,
+    transform        text DEFAULT NULL,
+    transform_query  text DEFAULT NULL,
+    on_conflict      text DEFAULT 'error',
+    conflict_columns name[] DEFAULT NULL,
+    update_columns   name[] DEFAULT NULL,
+    update_set       text DEFAULT NULL,
+    delete_source    boolean DEFAULT false,
+    indexes          text DEFAULT 'keep',
+    name             text DEFAULT NULL,
+    if_exists        text DEFAULT 'error',
+    key              name[] DEFAULT NULL,
+    walk             text DEFAULT 'auto',
+    workers          integer DEFAULT NULL,
+    chunk_rows       integer DEFAULT NULL,
+    on_error         text DEFAULT 'fail',
+    reject_limit     bigint DEFAULT NULL,
+    reject_percent   numeric DEFAULT NULL,
+    depends_on       bigint[] DEFAULT NULL,
+    start_at         timestamptz DEFAULT NULL,
+    priority         integer DEFAULT 0,
+    settings         jsonb DEFAULT '{}'
+)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'stride_run_pipeline';
+COMMENT ON PROCEDURE stride.run_pipeline(regclass, regclass, text, text, text, text, name[], name[], text, boolean, text,
+                                         text, text, name[], text, integer, integer, text, bigint, numeric, bigint[], timestamptz, integer,
+                                         jsonb) IS
+'Submits a pipeline as stride.submit_pipeline does, commits, and waits for the job as stride.run does. Errors: those of stride.submit_pipeline, and 25001 inside a transaction block.';
+
 CREATE PROCEDURE stride.wait(job_id bigint, timeout interval DEFAULT NULL)
 LANGUAGE C
 AS 'MODULE_PATHNAME', 'stride_wait';
@@ -257,6 +331,30 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_explain';
 COMMENT ON FUNCTION stride.explain(text, text, name[], text, integer, integer, jsonb) IS
 'Shows what a submission of the statement would do, one item a row: the table walked, its key, the sink and why, the statement of a chunk, the settings that are replayed, and what to know before. Nothing is run and no job is made. Arguments and errors as of stride.submit.';
+
+CREATE FUNCTION stride.explain_pipeline(
+    target           regclass,
+    source           regclass DEFAULT NULL,
+    source_query     text DEFAULT NULL,
+    transform        text DEFAULT NULL,
+    transform_query  text DEFAULT NULL,
+    on_conflict      text DEFAULT 'error',
+    conflict_columns name[] DEFAULT NULL,
+    update_columns   name[] DEFAULT NULL,
+    update_set       text DEFAULT NULL,
+    delete_source    boolean DEFAULT false,
+    indexes          text DEFAULT 'keep',
+    key              name[] DEFAULT NULL,
+    walk             text DEFAULT 'auto',
+    workers          integer DEFAULT NULL,
+    chunk_rows       integer DEFAULT NULL,
+    settings         jsonb DEFAULT '{}'
+) RETURNS TABLE (item text, value text)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_explain_pipeline';
+COMMENT ON FUNCTION stride.explain_pipeline(regclass, regclass, text, text, text, text, name[], name[], text, boolean, text,
+                                            name[], text, integer, integer, jsonb) IS
+'Shows what a submission of the pipeline would do, one item a row, as stride.explain does for a statement. Nothing is run and no job is made. Arguments and errors as of stride.submit_pipeline.';
 
 -------------------------------------------------------------------------------------------------------------------
 -- Control.  Each call appends a request in the caller's transaction, to be carried out by the scheduler at its commit.
@@ -387,7 +485,9 @@ SELECT j.job_id,
        j.on_error,
        j.start_at,
        j.depends_on,
-       CASE WHEN j.mine THEN j.settings END AS settings
+       CASE WHEN j.mine THEN j.settings END AS settings,
+       CASE WHEN j.mine THEN j.pipeline END AS pipeline,
+       j.indexes
 FROM stride_catalog.visible_job AS j
      CROSS JOIN LATERAL (
          SELECT coalesce(sum(p.rows_read), 0)::bigint AS rows_read,
@@ -582,8 +682,8 @@ COMMENT ON VIEW stride.jobs IS
 COMMENT ON COLUMN stride.jobs.job_id IS 'The job''s id.';
 COMMENT ON COLUMN stride.jobs.name IS 'The name given at submit, or NULL.';
 COMMENT ON COLUMN stride.jobs.owner IS 'The role that submitted the job and that its workers connect as; a number if it was dropped.';
-COMMENT ON COLUMN stride.jobs.kind IS 'What front door the job came through: statement.';
-COMMENT ON COLUMN stride.jobs.statement IS 'The SQL text as submitted. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.jobs.kind IS 'What front door the job came through: statement or pipeline.';
+COMMENT ON COLUMN stride.jobs.statement IS 'The SQL text as submitted, or for a pipeline the statement that it was compiled to. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.jobs.source IS 'The table that is walked, qualified.';
 COMMENT ON COLUMN stride.jobs.target IS 'The table that is written, qualified; NULL for SELECT.';
 COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key.';
@@ -621,6 +721,9 @@ COMMENT ON COLUMN stride.jobs.on_error IS 'What a row that cannot be processed d
 COMMENT ON COLUMN stride.jobs.start_at IS 'Not started before that time, if given.';
 COMMENT ON COLUMN stride.jobs.depends_on IS 'Ids of the jobs that must succeed first, if given.';
 COMMENT ON COLUMN stride.jobs.settings IS 'The settings given, without those left at their default. NULL for members of pg_monitor who may not act as the owner.';
+
+COMMENT ON COLUMN stride.jobs.pipeline IS 'The arguments of a pipeline as given; NULL for a statement. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.jobs.indexes IS 'What becomes of the target''s indexes: keep or rebuild.';
 
 COMMENT ON VIEW stride.progress IS
 'How unfinished jobs stand, and those that ended within the last hour, one a row; made for \watch. Visible as in stride.jobs.';

@@ -73,8 +73,9 @@ bool is_simple_level(const Query *level);
 // All candidates as a List of Candidate *, always in the same order for the same tree.  UPDATE and DELETE have one.
 List *candidates(Query *query);
 
-// The candidate that drives the statement; raises the refusals of design.md section 3 that concern its place.
-const Candidate *choose_driver(Query *query, List *found, const char *source_alias);
+// The candidate that drives the statement; raises the refusals of design.md section 3 that concern its place, unless the
+// levels over it are ours.
+const Candidate *choose_driver(Query *query, List *found, const AnalysisOptions &options);
 
 // ---- safety.cpp: the refusals.  All raise 0A000 unless said otherwise, with DETAIL and HINT.
 
@@ -113,6 +114,6 @@ bool is_time_function(const Node *node);
 Query *freeze_time(Query *query);
 
 // ---- warnings.cpp: sentences (List of char *) on what is allowed but may surprise.
-List *collect_warnings(Query *query, const Statement &statement);
+List *collect_warnings(Query *query, const Statement &statement, const AnalysisOptions &options);
 
 } // namespace stride::analysis

@@ -21,10 +21,25 @@ Obstacle first_of(Obstacle outer, Obstacle inner) {
     return outer == Obstacle::none ? inner : outer;
 }
 
+// OFFSET 0, the usual fence between query levels, leaves every row where it is.
+bool is_zero_offset(const Node *offset) {
+    if (IsA(offset, FuncExpr)) {
+        const FuncExpr *cast = reinterpret_cast<const FuncExpr *>(offset);
+        if (cast->funcformat != COERCE_IMPLICIT_CAST || list_length(cast->args) != 1) return false;
+        offset = static_cast<const Node *>(linitial(cast->args));
+    }
+    if (!IsA(offset, Const)) return false;
+    const Const *value = reinterpret_cast<const Const *>(offset);
+    if (value->constisnull) return false;
+    return (value->consttype == INT4OID && DatumGetInt32(value->constvalue) == 0) ||
+           (value->consttype == INT8OID && DatumGetInt64(value->constvalue) == 0);
+}
+
 // What this query level does to its rows that a part of them would not give the same.
 Obstacle level_obstacle(const Query *level, bool mergeable) {
     if (level->setOperations != nullptr) return Obstacle::set_operation;
-    if (level->limitCount != nullptr || level->limitOffset != nullptr) return Obstacle::limit;
+    if (level->limitCount != nullptr) return Obstacle::limit;
+    if (level->limitOffset != nullptr && !is_zero_offset(level->limitOffset)) return Obstacle::limit;
     if (level->distinctClause != NIL) return Obstacle::distinct;
     if (level->hasWindowFuncs) return Obstacle::window;
     if (level->havingQual != nullptr) return Obstacle::having;
@@ -193,7 +208,7 @@ char *list_aliases(List *found) {
     return names.data;
 }
 
-const Candidate *choose_named(List *found, const char *alias) {
+const Candidate *choose_named(List *found, const char *alias, bool own_levels) {
     const Candidate *chosen = nullptr;
     ListCell *cell;
     foreach (cell, found) {
@@ -213,7 +228,7 @@ const Candidate *choose_named(List *found, const char *alias) {
                  errmsg("source \"%s\" is not a table reference that can drive the statement", alias),
                  errdetail("The statement can be driven by these table references: %s.", list_aliases(found)),
                  errhint("Name one of them, by its alias, in the argument \"source\", or leave the argument out.")));
-    if (chosen->obstacle != Obstacle::none) refuse_obstacle(*chosen);
+    if (chosen->obstacle != Obstacle::none && !own_levels) refuse_obstacle(*chosen);
     return chosen;
 }
 
@@ -257,9 +272,9 @@ List *candidates(Query *query) {
     return collector.found;
 }
 
-const Candidate *choose_driver(Query *query, List *found, const char *source_alias) {
+const Candidate *choose_driver(Query *query, List *found, const AnalysisOptions &options) {
     if (found == NIL) refuse_no_table(query);
-    if (source_alias != nullptr) return choose_named(found, source_alias);
+    if (options.source_alias != nullptr) return choose_named(found, options.source_alias, options.own_levels);
     const Candidate *largest = nullptr;
     const Candidate *largest_blocked = nullptr;
     double pages = -1;

@@ -39,9 +39,6 @@ int pin() {
 }
 
 RawStmt *parse_one(const char *sql) {
-    if (sql == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("statement must not be null"),
-                        errhint("Give an INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT function(..) FROM table.")));
     List *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
     if (statements == NIL)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("statement is empty"),
@@ -60,27 +57,8 @@ Node *refuse_parameter(ParseState *pstate, ParamRef *parameter) {
     pg_unreachable();
 }
 
-// An error's position is one in the user's statement, not in the query that called us.
-void move_error_position(void *sql) {
-    const int position = geterrposition();
-    if (position <= 0) return;
-    errposition(0);
-    internalerrposition(position);
-    internalerrquery(static_cast<const char *>(sql));
-}
-
 void set_up_parser(ParseState *pstate, void *) {
     pstate->p_paramref_hook = refuse_parameter;
-}
-
-Query *parse_and_analyse(const char *sql) {
-    ErrorContextCallback callback = {error_context_stack, move_error_position, const_cast<char *>(sql)};
-    error_context_stack = &callback;
-    RawStmt *raw = parse_one(sql);
-    refuse_command(raw);
-    Query *query = parse_analyze_withcb(raw, sql, set_up_parser, nullptr, nullptr);
-    error_context_stack = callback.previous;
-    return query;
 }
 
 void refuse_old_merge(const Query *query) {
@@ -128,7 +106,6 @@ Bitmapset *updated_columns(Query *query) {
 void judge_shape(Query *query) {
     refuse_old_merge(query);
     refuse_returning(query);
-    refuse_modifying_ctes(query);
     refuse_skip_locked(query);
     refuse_current_of(query);
     refuse_values(query);
@@ -249,8 +226,40 @@ Query *view_query(Oid view) {
     return query;
 }
 
-Statement *analyse(const char *sql, const AnalysisOptions &options) {
-    Query *query = parse_and_analyse(sql);
+// An error's position is one in the user's text, not in the query that called us.
+void move_error_position(void *context) {
+    const Texts *texts = static_cast<const Texts *>(context);
+    const int position = geterrposition();
+    if (position <= 0) return;
+    errposition(0);
+    for (int i = 1; i >= 0; i--) {
+        if (texts->text[i] == nullptr) continue;
+        const int before = pg_mbstrlen_with_len(texts->whole, texts->start[i]);
+        if (position <= before) continue;
+        internalerrposition(position - before);
+        internalerrquery(texts->text[i]);
+        return;
+    }
+}
+
+Parsed parse_statement(const char *sql) {
+    if (sql == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("statement must not be null"),
+                        errhint("Give an INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT function(..) FROM table.")));
+    const Texts texts = {sql, {sql, nullptr}, {0, 0}};
+    return Parsed{with_positions(texts, [&] { return parse_one(sql); }), texts};
+}
+
+Query *analyse_raw(const Parsed &parsed) {
+    return with_positions(parsed.texts, [&] {
+        refuse_command(parsed.raw);
+        RawStmt *copy = static_cast<RawStmt *>(copyObjectImpl(parsed.raw));
+        return parse_analyze_withcb(copy, parsed.texts.whole, set_up_parser, nullptr, nullptr);
+    });
+}
+
+Statement *analyse(const Parsed &parsed, const AnalysisOptions &options) {
+    Query *query = analyse_raw(parsed);
     Statement *statement = static_cast<Statement *>(palloc0(sizeof(Statement)));
     statement->kind = kind_of(query);
     statement->relations = named_relations(query);
@@ -259,14 +268,15 @@ Statement *analyse(const char *sql, const AnalysisOptions &options) {
     check_privileges(query);
     statement->updated = updated_columns(query);
     judge_shape(query);
+    if (!options.own_delete) refuse_modifying_ctes(query);
     refuse_private_relations(statement->relations);
     refuse_temporary_functions(query);
     judge_target(*statement, options.at_least_once);
 
     List *found = candidates(query);
-    const Candidate *driver = choose_driver(query, found, options.source_alias);
+    const Candidate *driver = choose_driver(query, found, options);
     judge_driver(query, *statement, *driver, options.self_reference_per_chunk);
-    statement->warnings = collect_warnings(query, *statement);
+    statement->warnings = collect_warnings(query, *statement, options);
 
     const int position = position_of(found, driver);
     statement->sql = deparse(options.freeze_time ? freeze_time(query) : query);

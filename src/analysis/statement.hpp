@@ -12,13 +12,46 @@ enum class StatementKind : unsigned char { insert, update, delete_, merge, selec
 // "insert", "update", "delete", "merge", "select".
 const char *kind_name(StatementKind kind);
 
-// What the submitter accepts knowingly (settings of the same names).
+// What the submitter accepts knowingly (settings of the same names), and what a pipeline knows of the statement that it was
+// compiled to.
 struct AnalysisOptions {
     const char *source_alias;      // argument `source` of submit, nullptr = choose
     bool freeze_time;              // now() and its kin become constants
     bool self_reference_per_chunk; // {"self_reference": "per_chunk"}
     bool at_least_once;            // {"delivery": "at_least_once"}
+    bool own_levels;               // the query levels over the driver are ours, and give the same for parts of its rows
+    bool own_delete;               // one WITH query of ours deletes the driving rows that are written
+    bool keeps_last;               // of the rows of a chunk with one conflict key only the last is written
 };
+
+// What the user wrote, as far as a parse tree's locations count in it: `whole` is the text that they count bytes of, in
+// which the user's own texts begin at `start` (ascending; nullptr = none).  Errors point into those.
+struct Texts {
+    const char *whole;
+    const char *text[2];
+    int start[2];
+};
+
+// A statement as the grammar gives it.
+struct Parsed {
+    RawStmt *raw;
+    Texts texts;
+};
+
+// Parses the one statement of a job.  Raises 22004 / 22023 for NULL or empty text, 42601 for several statements or
+// unparsable SQL.
+Parsed parse_statement(const char *sql);
+
+// Runs f() with the positions of its errors moved into the user's own texts.
+void move_error_position(void *texts);
+template <class F>
+auto with_positions(const Texts &texts, F &&f) {
+    ErrorContextCallback callback = {error_context_stack, move_error_position, const_cast<Texts *>(&texts)};
+    error_context_stack = &callback;
+    auto result = f();
+    error_context_stack = callback.previous;
+    return result;
+}
 
 struct Statement {
     StatementKind kind;
@@ -33,12 +66,14 @@ struct Statement {
     List *warnings;  // List of char *: what chunking may change but is not refused (volatile functions, triggers ...)
 };
 
-// Parses, analyses and judges one statement as the current user.  Raises 22004 / 22023 for NULL or empty text, 42601 for
-// several statements or unparsable SQL, 42P02 for $1, 42712 and 42P01 for a `source` that names two table references or
-// none, 0A000 for utility commands and for each refusal of the design (LIMIT, DISTINCT, windows, aggregates ...), 42809 for
-// a view as target, 42P01 and 42501 as PostgreSQL itself does.  Privileges are those that the executor would check, checked
-// here already.
-Statement *analyse(const char *sql, const AnalysisOptions &options);
+// Parse analysis alone, of a copy: not judged, not rewritten.  Raises 42P02 for $1, 42P01 and the like as PostgreSQL does.
+Query *analyse_raw(const Parsed &parsed);
+
+// Analyses and judges one statement as the current user.  Raises 42P02 for $1, 42712 and 42P01 for a `source` that names two
+// table references or none, 0A000 for utility commands and for each refusal of the design (LIMIT, DISTINCT, windows,
+// aggregates ...), 42809 for a view as target, 42P01 and 42501 as PostgreSQL itself does.  Privileges are those that the
+// executor would check, checked here already.
+Statement *analyse(const Parsed &parsed, const AnalysisOptions &options);
 
 // Where the driving relation stands in an analysed (not rewritten) tree: the query level that holds it and its
 // range table index there; for a MERGE, the level is the top one and the range goes into a FromExpr around the source.

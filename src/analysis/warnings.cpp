@@ -115,12 +115,13 @@ List *warn_views(List *warnings, const Statement &statement) {
     return warnings;
 }
 
-List *warn_statement(List *warnings, Query *query, const Statement &statement) {
-    if (query->onConflict != nullptr && query->onConflict->action == ONCONFLICT_UPDATE)
+List *warn_statement(List *warnings, Query *query, const Statement &statement, const AnalysisOptions &options) {
+    if (query->onConflict != nullptr && query->onConflict->action == ONCONFLICT_UPDATE && !options.keeps_last)
         warnings = warn(warnings,
                         pstrdup("ON CONFLICT DO UPDATE raises an error for a row that is met twice in one chunk only; "
                                 "a row met in two chunks is updated twice."));
-    if (query->commandType != CMD_UPDATE && query->commandType != CMD_DELETE && find_node(query, [](Node *node) {
+    if (query->commandType != CMD_UPDATE && query->commandType != CMD_DELETE && !options.own_levels &&
+        find_node(query, [](Node *node) {
             return IsA(node, Query) && reinterpret_cast<Query *>(node)->sortClause != NIL;
         }))
         warnings = warn(warnings, pstrdup("ORDER BY orders the rows of each chunk only."));
@@ -134,11 +135,11 @@ List *warn_statement(List *warnings, Query *query, const Statement &statement) {
 
 } // namespace
 
-List *collect_warnings(Query *query, const Statement &statement) {
+List *collect_warnings(Query *query, const Statement &statement, const AnalysisOptions &options) {
     List *warnings = NIL;
     if (statement.kind != StatementKind::select) warnings = warn_volatile(warnings, query);
     warnings = warn_views(warnings, statement);
-    warnings = warn_statement(warnings, query, statement);
+    warnings = warn_statement(warnings, query, statement, options);
     if (!OidIsValid(statement.target)) return warnings;
     Relation target = relation_open(statement.target, AccessShareLock);
     warnings = warn_triggers(warnings, target);

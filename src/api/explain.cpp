@@ -39,10 +39,10 @@ void put_session(const Items &items, Jsonb *session) {
     }
 }
 
-void explain(FunctionCallInfo fcinfo) {
+void explain(FunctionCallInfo fcinfo, const Submission &submission) {
     shared::require_preload();
     List *warnings;
-    const catalog::Job *job = job::prepare_job(explain_arguments(fcinfo), &warnings);
+    const catalog::Job *job = prepare(submission, &warnings);
     const settings::Settings settings = settings::resolve_settings(job->settings);
     InitMaterializedSRF(fcinfo, 0);
     const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
@@ -76,7 +76,15 @@ extern "C" {
 PG_FUNCTION_INFO_V1(stride_explain);
 PGDLLEXPORT Datum stride_explain(PG_FUNCTION_ARGS) {
     return stride::bridge::boundary([&]() -> Datum {
-        stride::api::explain(fcinfo);
+        stride::api::explain(fcinfo, stride::api::explain_arguments(fcinfo));
+        return Datum{0};
+    });
+}
+
+PG_FUNCTION_INFO_V1(stride_explain_pipeline);
+PGDLLEXPORT Datum stride_explain_pipeline(PG_FUNCTION_ARGS) {
+    return stride::bridge::boundary([&]() -> Datum {
+        stride::api::explain(fcinfo, stride::api::explain_pipeline_arguments(fcinfo));
         return Datum{0};
     });
 }

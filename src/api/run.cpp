@@ -169,17 +169,17 @@ void refuse_transaction_block(const char *what) {
                     errhint("Use SELECT stride.submit(..) in the transaction, or CALL %s outside of one.", what)));
 }
 
-void run(FunctionCallInfo fcinfo) {
-    if (is_atomic(fcinfo)) refuse_transaction_block("stride.run");
-    const job::Arguments arguments = submit_arguments(fcinfo);
+void run(FunctionCallInfo fcinfo, const char *procedure, Submission (*read_arguments)(FunctionCallInfo)) {
+    if (is_atomic(fcinfo)) refuse_transaction_block(procedure);
+    const Submission submission = read_arguments(fcinfo);
     Wait wait = {};
     wait.memory = CurrentMemoryContext;
     wait.cancels_job = true;
     wait.deadline = DT_NOEND;
     SPI_connect_ext(SPI_OPT_NONATOMIC);
-    wait.job_id = submit(arguments);
+    wait.job_id = submit(submission);
     wait.progress_interval =
-        settings::resolve_settings(settings::check_settings(arguments.settings, nullptr)).progress_interval;
+        settings::resolve_settings(settings::check_settings(submission.common.settings, nullptr)).progress_interval;
     end_transaction(wait);
     wait_for(wait);
     SPI_finish();
@@ -221,7 +221,15 @@ extern "C" {
 PG_FUNCTION_INFO_V1(stride_run);
 PGDLLEXPORT Datum stride_run(PG_FUNCTION_ARGS) {
     return stride::bridge::boundary([&]() -> Datum {
-        stride::api::run(fcinfo);
+        stride::api::run(fcinfo, "stride.run", stride::api::statement_arguments);
+        PG_RETURN_VOID();
+    });
+}
+
+PG_FUNCTION_INFO_V1(stride_run_pipeline);
+PGDLLEXPORT Datum stride_run_pipeline(PG_FUNCTION_ARGS) {
+    return stride::bridge::boundary([&]() -> Datum {
+        stride::api::run(fcinfo, "stride.run_pipeline", stride::api::pipeline_arguments);
         PG_RETURN_VOID();
     });
 }

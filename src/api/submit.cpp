@@ -5,6 +5,7 @@
 
 #include "bridge/boundary.hpp"
 #include "catalog/request.hpp"
+#include "settings/settings.hpp"
 #include "shared/wakeup.hpp"
 
 namespace stride::api {
@@ -16,6 +17,64 @@ char *text_argument(FunctionCallInfo fcinfo, int n) {
 
 ArrayType *array_argument(FunctionCallInfo fcinfo, int n) {
     return PG_ARGISNULL(n) ? nullptr : PG_GETARG_ARRAYTYPE_P_COPY(n);
+}
+
+Jsonb *jsonb_argument(FunctionCallInfo fcinfo, int n) {
+    return PG_ARGISNULL(n) ? nullptr : PG_GETARG_JSONB_P(n);
+}
+
+constexpr int pipeline_argument_count = 11;
+
+// The first arguments of the pipeline forms.
+const pipeline::Arguments *read_pipeline(FunctionCallInfo fcinfo) {
+    pipeline::Arguments *arguments = static_cast<pipeline::Arguments *>(palloc0(sizeof(pipeline::Arguments)));
+    int n = 0;
+    arguments->target = PG_ARGISNULL(n) ? InvalidOid : PG_GETARG_OID(n);
+    n++;
+    arguments->source = PG_ARGISNULL(n) ? InvalidOid : PG_GETARG_OID(n);
+    n++;
+    arguments->source_query = text_argument(fcinfo, n++);
+    arguments->transform = text_argument(fcinfo, n++);
+    arguments->transform_query = text_argument(fcinfo, n++);
+    arguments->on_conflict = text_argument(fcinfo, n++);
+    arguments->conflict_columns = array_argument(fcinfo, n++);
+    arguments->update_columns = array_argument(fcinfo, n++);
+    arguments->update_set = text_argument(fcinfo, n++);
+    arguments->has_delete_source = !PG_ARGISNULL(n);
+    arguments->delete_source = arguments->has_delete_source && PG_GETARG_BOOL(n);
+    n++;
+    arguments->indexes = text_argument(fcinfo, n++);
+    return arguments;
+}
+
+// name, if_exists
+void read_names(FunctionCallInfo fcinfo, int n, job::Arguments *arguments) {
+    arguments->name = text_argument(fcinfo, n);
+    arguments->if_exists = text_argument(fcinfo, n + 1);
+}
+
+// key, walk, workers, chunk_rows
+void read_planning(FunctionCallInfo fcinfo, int n, job::Arguments *arguments) {
+    arguments->key = array_argument(fcinfo, n++);
+    arguments->walk = text_argument(fcinfo, n++);
+    arguments->has_workers = !PG_ARGISNULL(n);
+    arguments->workers = arguments->has_workers ? PG_GETARG_INT32(n) : 0;
+    n++;
+    arguments->chunk_rows = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
+}
+
+// on_error .. settings
+void read_execution(FunctionCallInfo fcinfo, int n, job::Arguments *arguments) {
+    arguments->on_error = text_argument(fcinfo, n++);
+    arguments->has_reject_limit = !PG_ARGISNULL(n) || !PG_ARGISNULL(n + 1);
+    n += 2;
+    arguments->depends_on = array_argument(fcinfo, n++);
+    arguments->has_start_at = !PG_ARGISNULL(n);
+    arguments->start_at = arguments->has_start_at ? PG_GETARG_TIMESTAMPTZ(n) : 0;
+    n++;
+    arguments->priority = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
+    n++;
+    arguments->settings = jsonb_argument(fcinfo, n);
 }
 
 enum class IfExists { error, resume, skip, another };
@@ -34,7 +93,10 @@ IfExists parse_if_exists(const char *text) {
 
 // Two sessions that submit the same job at once: the second waits for the first's commit and then finds its job.
 void lock_identity(const catalog::Job &job) {
-    const char *identity = job.name != nullptr ? job.name : job.statement;
+    const char *identity = job.name;
+    if (identity == nullptr)
+        identity = job.pipeline == nullptr ? job.statement
+                                           : JsonbToCString(nullptr, &job.pipeline->root, VARSIZE(job.pipeline));
     const uint32 hash =
         hash_combine(job.owner, DatumGetUInt32(hash_any(reinterpret_cast<const unsigned char *>(identity),
                                                         static_cast<int>(strlen(identity)))));
@@ -49,7 +111,7 @@ void lock_identity(const catalog::Job &job) {
             : "SELECT * FROM stride.progress shows it; if_exists => 'skip' accepts it, 'new' starts another one.";
     ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
                     job.name != nullptr ? errmsg("job \"%s\" exists already", job.name)
-                                        : errmsg("a job with this statement exists already"),
+                                        : errmsg("a job with this %s exists already", job.kind),
                     errdetail("It is job %lld, which is %s.", id, core::name(state)), errhint(again, id)));
     pg_unreachable();
 }
@@ -57,7 +119,7 @@ void lock_identity(const catalog::Job &job) {
 // The job that stands in for this submission, 0 if it is to be stored.
 int64 existing_job(const catalog::Job &job, IfExists policy) {
     core::JobState state;
-    const int64 existing = catalog::find_resumable(job.owner, job.name, job.statement, &state);
+    const int64 existing = catalog::find_resumable(job, &state);
     if (existing == 0 || policy == IfExists::another) return 0;
     if (policy == IfExists::error) raise_exists(job, existing, state);
     const bool stands_still =
@@ -72,52 +134,58 @@ int64 existing_job(const catalog::Job &job, IfExists policy) {
 
 } // namespace
 
-job::Arguments submit_arguments(FunctionCallInfo fcinfo) {
-    job::Arguments arguments = {};
-    int n = 0;
-    arguments.statement = text_argument(fcinfo, n++);
-    arguments.name = text_argument(fcinfo, n++);
-    arguments.if_exists = text_argument(fcinfo, n++);
-    arguments.source_alias = text_argument(fcinfo, n++);
-    arguments.key = array_argument(fcinfo, n++);
-    arguments.walk = text_argument(fcinfo, n++);
-    arguments.has_workers = !PG_ARGISNULL(n);
-    arguments.workers = arguments.has_workers ? PG_GETARG_INT32(n) : 0;
-    n++;
-    arguments.chunk_rows = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
-    n++;
-    arguments.on_error = text_argument(fcinfo, n++);
-    arguments.has_reject_limit = !PG_ARGISNULL(n) || !PG_ARGISNULL(n + 1);
-    n += 2;
-    arguments.depends_on = array_argument(fcinfo, n++);
-    arguments.has_start_at = !PG_ARGISNULL(n);
-    arguments.start_at = arguments.has_start_at ? PG_GETARG_TIMESTAMPTZ(n) : 0;
-    n++;
-    arguments.priority = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
-    n++;
-    arguments.settings = PG_ARGISNULL(n) ? nullptr : PG_GETARG_JSONB_P(n);
-    return arguments;
+Submission statement_arguments(FunctionCallInfo fcinfo) {
+    Submission submission = {};
+    submission.statement = text_argument(fcinfo, 0);
+    read_names(fcinfo, 1, &submission.common);
+    submission.common.source_alias = text_argument(fcinfo, 3);
+    read_planning(fcinfo, 4, &submission.common);
+    read_execution(fcinfo, 8, &submission.common);
+    return submission;
 }
 
-job::Arguments explain_arguments(FunctionCallInfo fcinfo) {
-    job::Arguments arguments = {};
-    arguments.statement = text_argument(fcinfo, 0);
-    arguments.on_error = pstrdup("fail");
-    arguments.source_alias = text_argument(fcinfo, 1);
-    arguments.key = array_argument(fcinfo, 2);
-    arguments.walk = text_argument(fcinfo, 3);
-    arguments.has_workers = !PG_ARGISNULL(4);
-    arguments.workers = arguments.has_workers ? PG_GETARG_INT32(4) : 0;
-    arguments.chunk_rows = PG_ARGISNULL(5) ? 0 : PG_GETARG_INT32(5);
-    arguments.settings = PG_ARGISNULL(6) ? nullptr : PG_GETARG_JSONB_P(6);
-    return arguments;
+Submission pipeline_arguments(FunctionCallInfo fcinfo) {
+    Submission submission = {};
+    submission.pipeline = read_pipeline(fcinfo);
+    read_names(fcinfo, pipeline_argument_count, &submission.common);
+    read_planning(fcinfo, pipeline_argument_count + 2, &submission.common);
+    read_execution(fcinfo, pipeline_argument_count + 6, &submission.common);
+    return submission;
 }
 
-int64 submit(const job::Arguments &arguments) {
+Submission explain_arguments(FunctionCallInfo fcinfo) {
+    Submission submission = {};
+    submission.statement = text_argument(fcinfo, 0);
+    submission.common.source_alias = text_argument(fcinfo, 1);
+    read_planning(fcinfo, 2, &submission.common);
+    submission.common.on_error = pstrdup("fail");
+    submission.common.settings = jsonb_argument(fcinfo, 6);
+    return submission;
+}
+
+Submission explain_pipeline_arguments(FunctionCallInfo fcinfo) {
+    Submission submission = {};
+    submission.pipeline = read_pipeline(fcinfo);
+    read_planning(fcinfo, pipeline_argument_count, &submission.common);
+    submission.common.on_error = pstrdup("fail");
+    submission.common.settings = jsonb_argument(fcinfo, pipeline_argument_count + 4);
+    return submission;
+}
+
+catalog::Job *prepare(const Submission &submission, List **warnings) {
+    if (submission.pipeline == nullptr)
+        return job::prepare_job(job::statement_work(submission.statement), submission.common, warnings);
+    const settings::Settings settings =
+        settings::resolve_settings(settings::check_settings(submission.common.settings, nullptr));
+    return job::prepare_job(pipeline::compile(*submission.pipeline, submission.common.key, settings), submission.common,
+                            warnings);
+}
+
+int64 submit(const Submission &submission) {
     shared::require_preload();
-    const IfExists policy = parse_if_exists(arguments.if_exists);
+    const IfExists policy = parse_if_exists(submission.common.if_exists);
     List *warnings;
-    const catalog::Job *job = job::prepare_job(arguments, &warnings);
+    const catalog::Job *job = prepare(submission, &warnings);
     lock_identity(*job);
     const int64 existing = existing_job(*job, policy);
     if (existing != 0) return existing;
@@ -135,7 +203,13 @@ extern "C" {
 PG_FUNCTION_INFO_V1(stride_submit);
 PGDLLEXPORT Datum stride_submit(PG_FUNCTION_ARGS) {
     return stride::bridge::boundary(
-        [&]() -> Datum { PG_RETURN_INT64(stride::api::submit(stride::api::submit_arguments(fcinfo))); });
+        [&]() -> Datum { PG_RETURN_INT64(stride::api::submit(stride::api::statement_arguments(fcinfo))); });
+}
+
+PG_FUNCTION_INFO_V1(stride_submit_pipeline);
+PGDLLEXPORT Datum stride_submit_pipeline(PG_FUNCTION_ARGS) {
+    return stride::bridge::boundary(
+        [&]() -> Datum { PG_RETURN_INT64(stride::api::submit(stride::api::pipeline_arguments(fcinfo))); });
 }
 
 // The statement trigger of stride_catalog.job: rows that a restore brings wake the scheduler, which holds them.

@@ -2,15 +2,27 @@
 // Regime: pg.
 #pragma once
 
-#include "job/submission.hpp"
+#include "pipeline/compile.hpp"
 
 namespace stride::api {
 
-// The arguments of stride.submit and stride.run (the same list), and of stride.explain.
-job::Arguments submit_arguments(FunctionCallInfo fcinfo);
-job::Arguments explain_arguments(FunctionCallInfo fcinfo);
+// What a caller of submit, submit_pipeline, run, run_pipeline, explain or explain_pipeline hands in.
+struct Submission {
+    job::Arguments common;
+    char *statement;                     // of submit, run and explain
+    const pipeline::Arguments *pipeline; // of the others; nullptr = a statement
+};
+
+// The arguments of stride.submit and stride.run (the same list), of stride.explain, and of their pipeline forms.
+Submission statement_arguments(FunctionCallInfo fcinfo);
+Submission pipeline_arguments(FunctionCallInfo fcinfo);
+Submission explain_arguments(FunctionCallInfo fcinfo);
+Submission explain_pipeline_arguments(FunctionCallInfo fcinfo);
+
+// The job as it would be stored, not yet stored; *warnings is what there is to know before.
+catalog::Job *prepare(const Submission &submission, List **warnings);
 
 // Stores the job, or finds the one that stands in for it (if_exists); returns its id.
-int64 submit(const job::Arguments &arguments);
+int64 submit(const Submission &submission);
 
 } // namespace stride::api

@@ -9,10 +9,11 @@ namespace {
     "job_id, name, kind, owner::oid, owner_name, system_identifier, database_oid, extension_oid, timeline, "           \
     "statement, "                                                                                                      \
     "source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority, settings, session, "     \
+    "pipeline, indexes, "                                                                                              \
     "statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target, target_name, relations, "    \
-    "relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason, state, state_reason, "        \
-    "attempt, "                                                                                                        \
-    "failed_starts"
+    "relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason, "                             \
+    "one_to_one, keeps_last, deletes_source, transform, transform_oid, transform_version, "                            \
+    "state, state_reason, attempt, failed_starts"
 
 constinit pg::FixedStatement select_job = {
     "SELECT " JOB_COLUMNS " FROM stride_catalog.job WHERE job_id = $1", 1, {INT8OID}, nullptr};
@@ -33,25 +34,27 @@ constinit pg::FixedStatement select_by_name = {
     nullptr};
 
 constinit pg::FixedStatement select_by_statement = {
-    "SELECT job_id, state FROM stride_catalog.job WHERE owner = $1::regrole AND name IS NULL AND statement = $2"
+    "SELECT job_id, state FROM stride_catalog.job WHERE owner = $1::regrole AND name IS NULL AND kind = $2"
+    " AND CASE WHEN $4 IS NULL THEN statement = $3 ELSE pipeline = $4 END"
     " ORDER BY state IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled'), job_id DESC LIMIT 1",
-    2,
-    {OIDOID, TEXTOID},
+    4,
+    {OIDOID, TEXTOID, TEXTOID, JSONBOID},
     nullptr};
 
 constinit pg::FixedStatement insert_row = {
-    "INSERT INTO stride_catalog.job (name, kind, owner, owner_name, system_identifier, database_oid, extension_oid,"
-    " timeline, statement, source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority,"
-    " settings, session, statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target,"
+    "INSERT INTO stride_catalog.job (name, kind, owner, owner_name, system_identifier, database_oid, extension_oid, timeline, statement,"
+    " source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority, settings, session,"
+    " pipeline, indexes, statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target,"
     " target_name, relations, relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason,"
-    " state, submitted_at)"
-    " VALUES ($1, $2, $3::regrole, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
-    " $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, 'queued', now()) RETURNING job_id",
-    35,
-    {TEXTOID,     TEXTOID,      OIDOID,  NAMEOID, INT8OID, OIDOID,       OIDOID,         INT4OID, TEXTOID,
-     TEXTOID,     NAMEARRAYOID, INT4OID, INT4OID, TEXTOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, JSONBOID,
-     JSONBOID,    TEXTOID,      TEXTOID, TEXTOID, OIDOID,  TEXTOID,      TEXTOID,        OIDOID,  TEXTOID,
-     OIDARRAYOID, TEXTARRAYOID, TEXTOID, OIDOID,  TEXTOID, TEXTOID,      TEXTOID,        TEXTOID},
+    " one_to_one, keeps_last, deletes_source, transform, transform_oid, transform_version, state, submitted_at)"
+    " VALUES ($1, $2, $3::regrole, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,"
+    " $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41,"
+    " $42, $43, 'queued', now()) RETURNING job_id",
+    43,
+    {TEXTOID, TEXTOID, OIDOID, NAMEOID, INT8OID, OIDOID, OIDOID, INT4OID, TEXTOID, TEXTOID, NAMEARRAYOID, INT4OID,
+     INT4OID, TEXTOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, JSONBOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID,
+     TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID, OIDOID, TEXTOID, OIDARRAYOID, TEXTARRAYOID, TEXTOID, OIDOID,
+     TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID, TEXTOID, OIDOID, INT8OID},
     nullptr};
 
 constinit pg::FixedStatement select_predecessor = {
@@ -96,6 +99,8 @@ Job *job_of(const pg::Row &row) {
     job->priority = row.int32_or(column++, 0);
     job->settings = row.jsonb(column++);
     job->session = row.jsonb(column++);
+    job->pipeline = row.jsonb(column++);
+    job->indexes = row.text(column++);
     job->statement_kind = row.text(column++);
     job->stored_sql = row.text(column++);
     job->stored_alias = row.text(column++);
@@ -112,6 +117,12 @@ Job *job_of(const pg::Row &row) {
     job->key_definition = row.text(column++);
     job->sink = row.text(column++);
     job->sink_reason = row.text(column++);
+    job->one_to_one = row.bool_or(column++, false);
+    job->keeps_last = row.bool_or(column++, false);
+    job->deletes_source = row.bool_or(column++, false);
+    job->transform = row.text(column++);
+    job->transform_oid = row.oid_or(column++, InvalidOid);
+    job->transform_version = row.int64_or(column++, 0);
     job->state = state_of(row, column++);
     job->state_reason = row.text(column++);
     job->attempt = row.int32_or(column++, 1);
@@ -143,16 +154,18 @@ Job *require_own_job(int64 job_id) {
     return job;
 }
 
-int64 find_resumable(Oid owner, const char *name, const char *statement, core::JobState *state) {
+int64 find_resumable(const Job &like, core::JobState *state) {
     int64 found = 0;
     const auto read = [&](const pg::Row &row) {
         found = row.int64_or(1, 0);
         *state = state_of(row, 2);
     };
-    if (name != nullptr)
-        pg::read_fixed(select_by_name, {pg::arg(ObjectIdGetDatum(owner)), pg::arg_text(name)}, read);
+    const NullableDatum owner = pg::arg(ObjectIdGetDatum(like.owner));
+    if (like.name != nullptr)
+        pg::read_fixed(select_by_name, {owner, pg::arg_text(like.name)}, read);
     else
-        pg::read_fixed(select_by_statement, {pg::arg(ObjectIdGetDatum(owner)), pg::arg_text(statement)}, read);
+        pg::read_fixed(select_by_statement,
+                       {owner, pg::arg_text(like.kind), pg::arg_text(like.statement), pg::arg_jsonb(like.pipeline)}, read);
     const bool succeeded = *state == core::JobState::succeeded || *state == core::JobState::succeeded_with_rejects;
     return found != 0 && !succeeded ? found : 0;
 }
@@ -194,6 +207,8 @@ int64 insert_job(const Job &job) {
                     arg_int32(job.priority),
                     arg(JsonbPGetDatum(job.settings)),
                     arg(JsonbPGetDatum(job.session)),
+                    pg::arg_jsonb(job.pipeline),
+                    arg_text(job.indexes),
                     arg_text(job.statement_kind),
                     arg_text(job.stored_sql),
                     arg_text(job.stored_alias),
@@ -209,7 +224,13 @@ int64 insert_job(const Job &job) {
                     arg_text(job.key_index_name),
                     arg_text(job.key_definition),
                     arg_text(job.sink),
-                    arg_text(job.sink_reason)},
+                    arg_text(job.sink_reason),
+                    arg(BoolGetDatum(job.one_to_one)),
+                    arg(BoolGetDatum(job.keeps_last)),
+                    arg(BoolGetDatum(job.deletes_source)),
+                    arg_text(job.transform),
+                    OidIsValid(job.transform_oid) ? arg(ObjectIdGetDatum(job.transform_oid)) : pg::null_arg(),
+                    arg_int64(job.transform_version)},
                    [&](const pg::Row &row) { job_id = row.int64_or(1, 0); });
     return job_id;
 }

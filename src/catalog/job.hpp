@@ -38,6 +38,8 @@ struct Job {
     int32 priority;
     Jsonb *settings;
     Jsonb *session;
+    Jsonb *pipeline; // the arguments of submit_pipeline; nullptr for a statement job
+    char *indexes;   // "keep" or "rebuild"
     char *statement_kind;
     char *stored_sql;
     char *stored_alias;
@@ -54,6 +56,12 @@ struct Job {
     char *key_definition;
     char *sink;
     char *sink_reason;
+    bool one_to_one;     // each driving row is written at most once
+    bool keeps_last;     // of the rows of a chunk with one conflict key only the last is written
+    bool deletes_source; // the driving rows that are written are deleted
+    char *transform;     // the function of a pipeline, qualified, with its argument types; nullptr = none
+    Oid transform_oid;
+    int64 transform_version; // xmin of its row in pg_proc: the function as it was at submission or resume
     core::JobState state;
     char *state_reason;
     int32 attempt;
@@ -67,9 +75,10 @@ Job *find_job(int64 job_id);
 // an unknown id and another's job, so that ids of others can't be probed.
 Job *require_own_job(int64 job_id);
 
-// The id of the owner's job with this name (or, name = nullptr, with this statement text and no name) that matters to
-// if_exists: the newest that is unfinished, failed or cancelled.  0 if there is none; *state is set otherwise.
-int64 find_resumable(Oid owner, const char *name, const char *statement, core::JobState *state);
+// The id of the job that matters to if_exists: the owner's newest of the same name (or, without a name, of the same
+// statement or pipeline arguments and without one) that is unfinished, failed or cancelled.  0 if there is none; *state is set
+// otherwise.
+int64 find_resumable(const Job &like, core::JobState *state);
 
 // Whether all predecessors have succeeded; else *reason (palloc'd) names the first that has not.
 bool predecessors_succeeded(ArrayType *depends_on, char **reason);

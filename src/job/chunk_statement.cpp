@@ -94,7 +94,7 @@ int64 ChunkStatement::run() {
 }
 
 bool ChunkStatement::one_to_one() const {
-    return strcmp(job.statement_kind, "update") == 0 || strcmp(job.statement_kind, "delete") == 0;
+    return job.one_to_one;
 }
 
 } // namespace stride::job

@@ -111,6 +111,30 @@ void fill_walk(catalog::Job *job, const analysis::Statement &statement, ArrayTyp
     table_close(source, NoLock);
 }
 
+// A table that was given a pipeline as argument is the one that its name led analysis to.
+void require_same_tables(const Work &work, const analysis::Statement &statement) {
+    if (!OidIsValid(work.source) || (work.source == statement.source && work.target == statement.target)) return;
+    elog(ERROR, "pipeline from %u to %u was analysed as one from %u to %u", work.source, work.target, statement.source,
+         statement.target);
+}
+
+bool writes_in_place(const analysis::Statement &statement) {
+    return statement.kind == analysis::StatementKind::update || statement.kind == analysis::StatementKind::delete_;
+}
+
+void fill_work(catalog::Job *job, const Work &work, const analysis::Statement &statement) {
+    job->kind = pstrdup(work.kind);
+    job->statement = pstrdup(work.pipeline == nullptr ? work.parsed.texts.whole : statement.sql);
+    job->pipeline = work.pipeline;
+    job->indexes = pstrdup(work.indexes);
+    job->one_to_one = work.one_to_one || writes_in_place(statement);
+    job->keeps_last = work.keeps_last;
+    job->deletes_source = work.deletes_source;
+    job->transform = work.transform == nullptr ? nullptr : pstrdup(work.transform);
+    job->transform_oid = work.transform_oid;
+    job->transform_version = work.transform_version;
+}
+
 void fill_statement(catalog::Job *job, const analysis::Statement &statement) {
     job->statement_kind = pstrdup(analysis::kind_name(statement.kind));
     job->stored_sql = pstrdup(statement.sql);
@@ -135,7 +159,15 @@ void fill_sink(catalog::Job *job, const settings::Settings &settings) {
 
 } // namespace
 
-catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
+Work statement_work(const char *statement) {
+    Work work = {};
+    work.kind = "statement";
+    work.parsed = analysis::parse_statement(statement);
+    work.indexes = "keep";
+    return work;
+}
+
+catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **warnings) {
     pg::require_writable("stride.submit");
     check_choices(arguments);
     check_owner();
@@ -143,19 +175,20 @@ catalog::Job *prepare_job(const Arguments &arguments, List **warnings) {
     catalog::Job *job = static_cast<catalog::Job *>(palloc0(sizeof(catalog::Job)));
     job->settings = settings::check_settings(arguments.settings, nullptr);
     const settings::Settings settings = settings::resolve_settings(job->settings);
+    char *source_alias = work.source_alias == nullptr ? arguments.source_alias : pstrdup(work.source_alias);
     const analysis::Statement *statement = analysis::analyse(
-        arguments.statement, analysis::AnalysisOptions{arguments.source_alias, settings.freeze_time,
-                                             settings.self_reference_per_chunk, settings.delivery_at_least_once});
-    *warnings = statement->warnings;
+        work.parsed, {source_alias, settings.freeze_time, settings.self_reference_per_chunk,
+                      settings.delivery_at_least_once, work.own_levels, work.deletes_source, work.keeps_last});
+    require_same_tables(work, *statement);
+    *warnings = list_concat(list_copy(work.notes), statement->warnings);
     fill_statement(job, *statement);
+    fill_work(job, work, *statement);
     fill_walk(job, *statement, arguments.key);
     job->name = arguments.name;
-    job->kind = pstrdup("statement");
     job->owner = GetUserId();
     job->owner_name = GetUserNameFromId(GetUserId(), false);
     job->home = catalog::this_home();
-    job->statement = arguments.statement;
-    job->source_alias = arguments.source_alias;
+    job->source_alias = source_alias;
     job->wanted_key = arguments.key;
     job->workers = arguments.has_workers ? arguments.workers : settings::default_workers;
     job->chunk_rows = arguments.chunk_rows;

@@ -2,13 +2,13 @@
 // Regime: pg.  Runs as the submitter; raises every refusal before anything is written.
 #pragma once
 
+#include "analysis/statement.hpp"
 #include "catalog/job.hpp"
 
 namespace stride::job {
 
-// The arguments of submit and explain; nullptr and 0 for NULL where nothing else is said.
+// The arguments that every submission and explanation has; nullptr and 0 for NULL where nothing else is said.
 struct Arguments {
-    char *statement;
     char *name;
     char *if_exists;
     char *source_alias;
@@ -26,8 +26,30 @@ struct Arguments {
     Jsonb *settings; // nullptr = '{}'
 };
 
+// What is to be run: the statement that was submitted, or the one that a pipeline was compiled to.
+struct Work {
+    const char *kind; // "statement" or "pipeline"
+    analysis::Parsed parsed;
+    bool own_levels;          // as in analysis::AnalysisOptions
+    const char *source_alias; // of the driving relation of a pipeline; nullptr = that of the arguments
+    Oid source;      // of a pipeline; InvalidOid for a statement
+    Oid target;
+    Jsonb *pipeline; // the arguments of submit_pipeline, nullptr for a statement
+    const char *indexes;
+    bool one_to_one; // for an INSERT: each driving row is written at most once
+    bool keeps_last;
+    bool deletes_source;
+    const char *transform; // as in catalog::Job
+    Oid transform_oid;
+    int64 transform_version;
+    List *notes; // List of char *: what explain has to say besides
+};
+
+// The work of stride.submit(statement).  Raises what analysis::parse_statement() raises.
+Work statement_work(const char *statement);
+
 // A job as it would be stored, not yet stored; *warnings is what analysis has to say about it.
-catalog::Job *prepare_job(const Arguments &arguments, List **warnings);
+catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **warnings);
 
 // The statement of a chunk, with $1 .. for the range's bounds: what explain shows.
 char *chunk_statement_sql(const catalog::Job &job);

@@ -36,6 +36,9 @@ inline NullableDatum arg_int64(int64 value) {
 inline NullableDatum arg_text(const char *value) {
     return value == nullptr ? null_arg() : arg(CStringGetTextDatum(value));
 }
+inline NullableDatum arg_jsonb(Jsonb *value) {
+    return value == nullptr ? null_arg() : arg(JsonbPGetDatum(value));
+}
 inline NullableDatum arg_array(ArrayType *value) {
     return value == nullptr ? null_arg() : arg(PointerGetDatum(value));
 }

@@ -126,6 +126,8 @@ extern "C" {
 
 #include "libpq/pqsignal.h"
 
+#include "mb/pg_wchar.h"
+
 #include "nodes/bitmapset.h"
 #include "nodes/execnodes.h"
 #include "nodes/makefuncs.h"

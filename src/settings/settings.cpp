@@ -44,6 +44,13 @@ constexpr Entry job_number(const char *guc, int *variable, int Settings::*field,
             .description = description};
 }
 
+constexpr Entry submit_number(const char *guc, int *variable, int Settings::*field, int initial, int least, int most,
+                              const char *description) {
+    Entry entry = job_number(guc, variable, field, initial, least, most, 0, description);
+    entry.at_submit = true;
+    return entry;
+}
+
 constexpr Entry submit_flag(const char *guc, bool *variable, bool Settings::*field, bool initial,
                             const char *description) {
     return {.guc = guc,
@@ -95,6 +102,8 @@ constexpr int day_min = 24 * 60;
 
 constexpr std::array entries{
     // GUC TABLE BEGIN
+    submit_number("stride.batch_rows", &session.batch_rows, &Settings::batch_rows, 1000, 1, 100'000,
+                  "Rows that a transform which takes an array is given in one call."),
     job_number("stride.chunk_time", &session.chunk_time, &Settings::chunk_time, 200, 1, 10 * minute_ms, GUC_UNIT_MS,
                "Time that a chunk should take; its number of rows adapts to it, unless chunk_rows fixes it."),
     submit_choice(

@@ -8,6 +8,7 @@ namespace stride::settings {
 
 // A job's settings with the GUC defaults filled in.  Times in ms, sizes in bytes.
 struct Settings {
+    int batch_rows;              // rows of one call of a transform that takes arrays
     int chunk_time;              // target time of a chunk, ms
     bool delivery_at_least_once; // "delivery": "exactly_once" | "at_least_once"
     bool freeze_time;

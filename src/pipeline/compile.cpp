@@ -1,0 +1,195 @@
+// The compiler of pipelines: checks the arguments, matches the columns, chooses the shape.
+// Regime: pg.
+#include "pipeline/compile.hpp"
+
+#include "pipeline/shape.hpp"
+#include "pipeline/tree.hpp"
+
+namespace stride::pipeline {
+namespace {
+
+[[noreturn]] void refuse_missing(const char *argument, const char *hint) {
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", argument), errhint("%s", hint)));
+    pg_unreachable();
+}
+
+void check_source(const Arguments &arguments) {
+    if (arguments.source_query != nullptr && OidIsValid(arguments.source))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("source and source_query cannot be given together"), errhint("Give one of them.")));
+    if (arguments.source_query != nullptr)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a pipeline reads a table, not a query"),
+                        errhint("Give the table in source, and join what else is needed in transform_query.")));
+    if (!OidIsValid(arguments.source))
+        refuse_missing("source", "Give the table whose rows go through the pipeline.");
+}
+
+void check_arguments(const Arguments &arguments) {
+    if (!OidIsValid(arguments.target)) refuse_missing("target", "Give the table that the pipeline writes.");
+    check_source(arguments);
+    if (arguments.transform != nullptr && arguments.transform_query != nullptr)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("transform and transform_query cannot be given together"), errhint("Give one of them.")));
+    if (arguments.transform != nullptr)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("transform \"%s\" does not exist", arguments.transform),
+                        errhint("Write the transform as a transform_query.")));
+    if (!arguments.has_delete_source) refuse_missing("delete_source", "Use true or false.");
+    if (arguments.indexes == nullptr ||
+        (strcmp(arguments.indexes, "keep") != 0 && strcmp(arguments.indexes, "rebuild") != 0))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("invalid value for indexes: \"%s\"", arguments.indexes == nullptr ? "NULL" : arguments.indexes),
+                        errhint("Use \"keep\" or \"rebuild\".")));
+}
+
+Relation open_argument(const char *argument, Oid oid) {
+    Relation relation = try_relation_open(oid, AccessShareLock);
+    if (relation == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the table in %s, with OID %u, does not exist", argument, oid),
+                        errhint("Give the table's name.")));
+    return relation;
+}
+
+char *qualified_name(Relation relation) {
+    return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation));
+}
+
+// The user's SELECT by itself, over the relation chunk, for the names of its columns and for what kind of query it is.
+Query *analyse_user_query(const Shape &shape, const analysis::Texts &texts) {
+    List *everything = list_make1(target(whole_row(driver_alias), nullptr));
+    SelectStmt *over = select(list_make1(target(whole_row("q"), nullptr)), subquery(shape.query, "q"));
+    over->withClause = with(chunk_name, reinterpret_cast<Node *>(
+                                            select(everything, reinterpret_cast<Node *>(table(shape.source, driver_alias)))));
+    RawStmt *raw = makeNode(RawStmt);
+    raw->stmt = reinterpret_cast<Node *>(over);
+    const Query *query = analysis::analyse_raw({raw, texts});
+    return linitial_node(RangeTblEntry, query->rtable)->subquery;
+}
+
+[[noreturn]] void refuse_query(const char *detail, const char *hint) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("transform_query cannot be run in chunks"),
+                    errdetail("%s", detail), errhint("%s", hint)));
+    pg_unreachable();
+}
+
+void judge_user_query(const Query *query, const Shape &shape) {
+    if (shape.assignments == NIL && (query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL))
+        refuse_query("It has an aggregate or GROUP BY, and each chunk would overwrite what the chunks before it came to.",
+                     "Say in update_set how partial results are merged, with on_conflict => 'update', as in update_set => "
+                     "'total = t.total + excluded.total'.");
+    if (!shape.deletes_source) return;
+    const char *loss = row_loss(shape.query);
+    if (loss == nullptr && query->hasTargetSRFs) loss = "It calls a set-returning function, which may give no row.";
+    if (loss != nullptr)
+        refuse_query(psprintf("%s With delete_source, rows that do not reach the result would be lost.", loss),
+                     "Use a registered transform, which keeps the rows that it leaves out, or drop delete_source.");
+}
+
+void choose_columns(Shape *shape, const UserSql &user, const char *transform_name) {
+    List *given;
+    const char *giver;
+    if (shape->query != nullptr) {
+        const Query *query = analyse_user_query(*shape, user.texts);
+        judge_user_query(query, *shape);
+        given = query_columns(query);
+        giver = "transform_query";
+    } else if (shape->function != nullptr) {
+        given = descriptor_columns(shape->function->result);
+        giver = psprintf("transform \"%s\"", transform_name);
+    } else {
+        given = descriptor_columns(RelationGetDescr(shape->source));
+        giver = psprintf("source \"%s\"", RelationGetRelationName(shape->source));
+    }
+    shape->written = written_columns(shape->target, given, giver);
+    shape->picks_columns = list_length(shape->written) < list_length(given);
+}
+
+void put(JsonbParseState **state, const char *key, const char *value) {
+    if (value == nullptr) return;
+    JsonbValue item = {};
+    item.type = jbvString;
+    item.val.string.val = const_cast<char *>(key);
+    item.val.string.len = static_cast<int>(strlen(key));
+    (void)pushJsonbValue(state, WJB_KEY, &item);
+    item.val.string.val = const_cast<char *>(value);
+    item.val.string.len = static_cast<int>(strlen(value));
+    (void)pushJsonbValue(state, WJB_VALUE, &item);
+}
+
+char *array_text(ArrayType *names) {
+    return names == nullptr ? nullptr : OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(names));
+}
+
+// The arguments as they were given: what makes two submissions without a name the same one.
+Jsonb *describe(const Arguments &arguments, const Shape &shape) {
+    JsonbParseState *state = nullptr;
+    (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    put(&state, "target", qualified_name(shape.target));
+    put(&state, "source", qualified_name(shape.source));
+    put(&state, "transform", arguments.transform);
+    put(&state, "transform_query", arguments.transform_query);
+    put(&state, "on_conflict", arguments.on_conflict);
+    put(&state, "conflict_columns", array_text(arguments.conflict_columns));
+    put(&state, "update_columns", array_text(arguments.update_columns));
+    put(&state, "update_set", arguments.update_set);
+    put(&state, "delete_source", arguments.delete_source ? "true" : "false");
+    put(&state, "indexes", arguments.indexes);
+    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+}
+
+// Rows that meet in one conflict key must come in the order of the walk, so that the last of them is the last in it.
+const walk::Key *choose_order(const Shape &shape, ArrayType *wanted) {
+    if (shape.query != nullptr || shape.source->rd_rel->relkind != RELKIND_RELATION) return nullptr;
+    walk::Key *key = static_cast<walk::Key *>(palloc(sizeof(walk::Key)));
+    *key = walk::choose_key(shape.source, wanted);
+    return key;
+}
+
+List *note_conflicts(const Shape &shape, bool keeps_last) {
+    const Conflict &conflict = *shape.conflict;
+    if (!keeps_last || (shape.function == nullptr && shape.query == nullptr && hold_unique_key(shape.source, conflict.key)))
+        return NIL;
+    return list_make1(pstrdup("The key of the source does not decide the conflict columns: of rows with the same ones, the last "
+                              "of a chunk is written, and of several chunks the one that commits last stays."));
+}
+
+} // namespace
+
+job::Work compile(const Arguments &arguments, ArrayType *key, const settings::Settings &settings) {
+    check_arguments(arguments);
+    const UserSql user = parse_user_sql(arguments.transform_query, arguments.update_set);
+    Shape shape = {};
+    shape.source = open_argument("source", arguments.source);
+    shape.target = open_argument("target", arguments.target);
+    shape.batch_rows = settings.batch_rows;
+    shape.query = user.query;
+    shape.assignments = user.assignments;
+    shape.deletes_source = arguments.delete_source;
+    choose_columns(&shape, user, arguments.transform);
+    const Conflict conflict = resolve_conflict(shape.target, shape.written, arguments);
+    shape.conflict = &conflict;
+    if (shape.deletes_source && conflict.action == ONCONFLICT_NOTHING)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("delete_source cannot be given with on_conflict => 'nothing'"),
+                        errdetail("A row that meets a conflict would be deleted without being written."),
+                        errhint("Use on_conflict => 'update' or 'error'.")));
+
+    job::Work work = {};
+    work.keeps_last = conflict.action == ONCONFLICT_UPDATE && shape.assignments == NIL;
+    if (work.keeps_last) shape.order = choose_order(shape, key);
+    work.kind = "pipeline";
+    work.parsed = {build_insert(shape), user.texts};
+    work.own_levels = shape.query == nullptr;
+    work.source_alias = driver_alias;
+    work.source = arguments.source;
+    work.target = arguments.target;
+    work.pipeline = describe(arguments, shape);
+    work.indexes = arguments.indexes;
+    work.one_to_one = shape.query == nullptr;
+    work.deletes_source = arguments.delete_source;
+    work.notes = note_conflicts(shape, work.keeps_last);
+    relation_close(shape.source, NoLock);
+    relation_close(shape.target, NoLock);
+    return work;
+}
+
+} // namespace stride::pipeline
