@@ -225,13 +225,21 @@ BRIDGE_FUNCTION(bridge_left_alive) {
     });
 }
 
+/*
+ * The resource, of a type that the optimizer cannot see: g++ 16 else guesses that it might be one of the library's own,
+ * and warns of what that one would do with memory that is not its.
+ */
+[[gnu::noinline]] std::pmr::memory_resource *as_any_resource(std::pmr::memory_resource *resource) {
+    return resource;
+}
+
 /* std::pmr over a memory context: an absurd size is bad_alloc (53200), not a longjmp over the vector. */
 BRIDGE_FUNCTION(bridge_pmr_absurd) {
     return boundary([]() -> Datum {
         ScratchContext scratch;
         memory_context_resource resource(scratch.get());
         Counted outside;
-        std::pmr::vector<char> vector(&resource);
+        std::pmr::vector<char> vector(as_any_resource(&resource));
         vector.reserve(SIZE_MAX / 2 - 64);
         return Datum{0};
     });
@@ -247,7 +255,7 @@ BRIDGE_FUNCTION(bridge_pmr_sum) {
         ScratchContext scratch;
         CurrentContext current(scratch.get());
         memory_context_resource resource(scratch.get());
-        std::pmr::vector<Wide> vector(&resource);
+        std::pmr::vector<Wide> vector(as_any_resource(&resource));
         for (int i = 0; i < n; i++)
             vector.push_back(Wide{i});
         int64 sum = 0;

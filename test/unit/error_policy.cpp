@@ -3,7 +3,6 @@
 #include <boost/test/included/unit_test.hpp>
 
 #include <initializer_list>
-#include <string>
 #include <string_view>
 
 #include "core/error_policy.hpp"
@@ -14,7 +13,7 @@ namespace {
 
 void all(std::initializer_list<std::string_view> codes, ErrorPolicy expected) {
     for (const std::string_view code : codes)
-        BOOST_TEST(std::string(name(policy(code))) == name(expected), code << " -> " << name(policy(code)));
+        BOOST_CHECK_MESSAGE(policy(code) == expected, code << " -> " << name(policy(code)));
 }
 
 } // namespace
