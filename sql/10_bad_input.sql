@@ -80,8 +80,14 @@ SELECT stride.submit('DELETE FROM orders', walk => 'zigzag'); \echo :SQLSTATE
 SELECT stride.submit('DELETE FROM orders', walk => NULL); \echo :SQLSTATE
 SELECT stride.submit('DELETE FROM orders', walk => 'block'); \echo :SQLSTATE
 SELECT stride.submit('DELETE FROM orders', on_error => 'explode'); \echo :SQLSTATE
-SELECT stride.submit('DELETE FROM orders', on_error => 'skip'); \echo :SQLSTATE
-SELECT stride.submit('DELETE FROM orders', reject_limit => -1); \echo :SQLSTATE
+SELECT stride.submit('DELETE FROM orders', on_error => NULL); \echo :SQLSTATE
+SELECT stride.submit('DELETE FROM orders', reject_limit => 1); \echo :SQLSTATE
+SELECT stride.submit('DELETE FROM orders', reject_percent => 1); \echo :SQLSTATE
+SELECT stride.submit('DELETE FROM orders', on_error => 'skip', reject_limit => -1); \echo :SQLSTATE
+SELECT stride.submit('DELETE FROM orders', on_error => 'skip', reject_percent => -0.1); \echo :SQLSTATE
+SELECT stride.submit('DELETE FROM orders', on_error => 'skip', reject_percent => 100.1); \echo :SQLSTATE
+SELECT stride.submit('DELETE FROM orders', on_error => 'skip', reject_percent => 'NaN'); \echo :SQLSTATE
+SELECT * FROM stride.explain('DELETE FROM orders', on_error => 'explode'); \echo :SQLSTATE
 SELECT stride.submit('DELETE FROM orders', source => 'nobody'); \echo :SQLSTATE
 SELECT stride.submit('DELETE FROM orders', key => '{nothing}'); \echo :SQLSTATE
 SELECT stride.submit('DELETE FROM orders', key => '{}'); \echo :SQLSTATE

@@ -97,6 +97,7 @@ CREATE TABLE stride_catalog.split (
     attempts       integer NOT NULL DEFAULT 0,
     retries        integer NOT NULL DEFAULT 0,
     not_before     timestamptz,
+    last_error     text,
     chunks         integer NOT NULL DEFAULT 0,
     rows_read      bigint NOT NULL DEFAULT 0,
     rows_written   bigint NOT NULL DEFAULT 0,
@@ -130,6 +131,7 @@ CREATE TABLE stride_catalog.chunk (
     rows_read      bigint NOT NULL,
     rows_written   bigint NOT NULL,
     rows_filtered  bigint NOT NULL,
+    rows_rejected  bigint NOT NULL,
     started_at     timestamptz NOT NULL,
     finished_at    timestamptz NOT NULL,
     plan_ms        double precision NOT NULL,
@@ -140,11 +142,34 @@ CREATE TABLE stride_catalog.chunk (
     PRIMARY KEY (job_id, split, chunk)
 );
 
+-- The rows that could not be processed.  One is written in the transaction of the checkpoint that passes the row.
+CREATE TABLE stride_catalog.reject (
+    reject_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_id           bigint NOT NULL,
+    split            integer NOT NULL,
+    chunk            integer NOT NULL,
+    row_key          text[] NOT NULL,
+    row_data         jsonb,
+    attempt          integer NOT NULL DEFAULT 1,
+    rejected_at      timestamptz NOT NULL,
+    sqlstate         text NOT NULL,
+    message          text NOT NULL,
+    detail           text,
+    hint             text,
+    context          text,
+    schema_name      text,
+    table_name       text,
+    column_name      text,
+    constraint_name  text
+);
+CREATE INDEX reject_job ON stride_catalog.reject (job_id, reject_id);
+
 -- What ended a worker's attempt at a split; the newest one of a failing job becomes the job's error.
 CREATE TABLE stride_catalog.failure (
     failure_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     job_id       bigint NOT NULL,
     split        integer,
+    row_key      text[],
     attempt      integer NOT NULL,
     failed_at    timestamptz NOT NULL,
     policy       text NOT NULL,
@@ -189,11 +214,13 @@ AS 'MODULE_PATHNAME', 'stride_wake';
 COMMENT ON FUNCTION stride_catalog.wake() IS 'Wakes the scheduler at commit; the trigger of stride_catalog.job.';
 CREATE TRIGGER wake AFTER INSERT ON stride_catalog.job FOR EACH STATEMENT EXECUTE FUNCTION stride_catalog.wake();
 
--- What a dump takes along: jobs and how far they are; history, events and requests stay behind.
+-- What a dump takes along: jobs, how far they are, and their rejects; history, events and requests stay behind.
 SELECT pg_extension_config_dump('stride_catalog.job', '');
 SELECT pg_extension_config_dump('stride_catalog.split', '');
 SELECT pg_extension_config_dump('stride_catalog.sample', '');
+SELECT pg_extension_config_dump('stride_catalog.reject', '');
 SELECT pg_extension_config_dump(pg_get_serial_sequence('stride_catalog.job', 'job_id')::regclass, '');
+SELECT pg_extension_config_dump(pg_get_serial_sequence('stride_catalog.reject', 'reject_id')::regclass, '');
 
 -------------------------------------------------------------------------------------------------------------------
 -- Submit, run, wait.  The C code pins search_path around its own work, so that no function carries a SET clause: a
@@ -221,7 +248,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_submit';
 COMMENT ON FUNCTION stride.submit(text, text, text, text, name[], text, integer, integer, text, bigint, numeric,
                                   bigint[], timestamptz, integer, jsonb) IS
-'Submits a statement (INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT f(..)) as a job and returns its id. The job belongs to current_user and starts when the submitting transaction commits; a rollback leaves no job. name: the job''s name, one''s own. if_exists: what a second submission of the same name, or unnamed of the same statement, does while the first is unfinished, failed or cancelled: error, resume, skip (returns the first''s id) or new. source: the alias of the table that is walked, where the statement leaves a doubt. key: the columns of the unique index to walk by. walk: auto or key. workers: NULL takes stride.workers, 0 chooses by itself. chunk_rows: rows a chunk, NULL or 0 adapts to chunk_time. on_error: fail. depends_on: ids of jobs that must succeed first. start_at: not before that time. priority: higher goes first. settings: see the view stride.settings. Errors: 22004 for a NULL statement, 22023 for a bad argument or setting, 42601 for text that is not one statement, 0A000 with a hint for what chunking would change, 42710 for a job that exists, and those of the statement itself.';
+'Submits a statement (INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT f(..)) as a job and returns its id. The job belongs to current_user and starts when the submitting transaction commits; a rollback leaves no job. name: the job''s name, one''s own. if_exists: what a second submission of the same name, or unnamed of the same statement, does while the first is unfinished, failed or cancelled: error, resume, skip (returns the first''s id) or new. source: the alias of the table that is walked, where the statement leaves a doubt. key: the columns of the unique index to walk by. walk: auto or key. workers: NULL takes stride.workers, 0 chooses by itself. chunk_rows: rows a chunk, NULL or 0 adapts to chunk_time. on_error: what a row that cannot be processed does: fail stops the job and names the row; skip keeps it aside in stride.rejects and goes on. reject_limit: with skip, the most rows that are kept aside; one more fails the job. reject_percent: the same in percent of the rows judged, the first 1,000 counting as 1,000; without it the job also fails when the first 300 rows are all bad, or over half of at least 1,000. depends_on: ids of jobs that must succeed first. start_at: not before that time. priority: higher goes first. settings: see the view stride.settings. Errors: 22004 for a NULL statement, 22023 for a bad argument or setting, 42601 for text that is not one statement, 0A000 with a hint for what chunking would change, 42710 for a job that exists, and those of the statement itself.';
 
 CREATE PROCEDURE stride.run(
     statement      text,
@@ -319,17 +346,20 @@ COMMENT ON PROCEDURE stride.wait(bigint, interval) IS
 'Waits until the job ends, at most for the timeout (NULL = without limit). Holds no snapshot and no transaction while it waits. Raises the job''s error if it failed or was cancelled. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 25001 inside a transaction block, 55000 for a job of the transaction itself, 57014 when the timeout has passed.';
 
 CREATE FUNCTION stride.explain(
-    statement  text,
-    source     text DEFAULT NULL,
-    key        name[] DEFAULT NULL,
-    walk       text DEFAULT 'auto',
-    workers    integer DEFAULT NULL,
-    chunk_rows integer DEFAULT NULL,
-    settings   jsonb DEFAULT '{}'
+    statement      text,
+    source         text DEFAULT NULL,
+    key            name[] DEFAULT NULL,
+    walk           text DEFAULT 'auto',
+    workers        integer DEFAULT NULL,
+    chunk_rows     integer DEFAULT NULL,
+    on_error       text DEFAULT 'fail',
+    reject_limit   bigint DEFAULT NULL,
+    reject_percent numeric DEFAULT NULL,
+    settings       jsonb DEFAULT '{}'
 ) RETURNS TABLE (item text, value text)
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_explain';
-COMMENT ON FUNCTION stride.explain(text, text, name[], text, integer, integer, jsonb) IS
+COMMENT ON FUNCTION stride.explain(text, text, name[], text, integer, integer, text, bigint, numeric, jsonb) IS
 'Shows what a submission of the statement would do, one item a row: the table walked, its key, the sink and why, the statement of a chunk, the settings that are replayed, and what to know before. Nothing is run and no job is made. Arguments and errors as of stride.submit.';
 
 CREATE FUNCTION stride.explain_pipeline(
@@ -348,12 +378,15 @@ CREATE FUNCTION stride.explain_pipeline(
     walk             text DEFAULT 'auto',
     workers          integer DEFAULT NULL,
     chunk_rows       integer DEFAULT NULL,
+    on_error         text DEFAULT 'fail',
+    reject_limit     bigint DEFAULT NULL,
+    reject_percent   numeric DEFAULT NULL,
     settings         jsonb DEFAULT '{}'
 ) RETURNS TABLE (item text, value text)
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_explain_pipeline';
 COMMENT ON FUNCTION stride.explain_pipeline(regclass, regclass, text, text, text, text, name[], name[], text, boolean, text,
-                                            name[], text, integer, integer, jsonb) IS
+                                            name[], text, integer, integer, text, bigint, numeric, jsonb) IS
 'Shows what a submission of the pipeline would do, one item a row, as stride.explain does for a statement. Nothing is run and no job is made. Arguments and errors as of stride.submit_pipeline.';
 
 -------------------------------------------------------------------------------------------------------------------
@@ -393,7 +426,7 @@ CREATE FUNCTION stride.forget(job_id bigint) RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_forget';
 COMMENT ON FUNCTION stride.forget(bigint) IS
-'Removes a finished job and its history: splits, chunks, events. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that is unfinished or that an unfinished job depends on.';
+'Removes a finished job and its history: splits, chunks, events. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that is unfinished, that holds rejects, or that an unfinished job depends on.';
 
 CREATE FUNCTION stride.job_id(name text) RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -483,6 +516,8 @@ SELECT j.job_id,
        j.workers,
        j.chunk_rows,
        j.on_error,
+       j.reject_limit,
+       j.reject_percent,
        j.start_at,
        j.depends_on,
        CASE WHEN j.mine THEN j.settings END AS settings,
@@ -587,6 +622,7 @@ SELECT s.job_id,
        s.state,
        s.attempts,
        s.not_before,
+       CASE WHEN j.mine THEN s.last_error END AS last_error,
        s.epoch,
        s.rows_estimate,
        s.rows_read,
@@ -622,9 +658,31 @@ SELECT c.job_id,
        c.checkpoint_ms,
        c.wal_bytes,
        c.rows_filtered,
+       c.rows_rejected,
        c.epoch
 FROM stride_catalog.chunk AS c
      JOIN stride_catalog.visible_job AS j ON j.job_id = c.job_id;
+
+CREATE VIEW stride.rejects WITH (security_barrier) AS
+SELECT r.reject_id,
+       r.job_id,
+       CASE WHEN j.mine THEN r.row_key END AS row_key,
+       CASE WHEN j.mine THEN r.row_data END AS row_data,
+       r.sqlstate,
+       CASE WHEN j.mine THEN r.message END AS message,
+       CASE WHEN j.mine THEN r.detail END AS detail,
+       r.schema_name,
+       r.table_name,
+       r.column_name,
+       r.constraint_name,
+       r.attempt,
+       r.rejected_at,
+       CASE WHEN j.mine THEN r.hint END AS hint,
+       CASE WHEN j.mine THEN r.context END AS context,
+       r.split,
+       r.chunk
+FROM stride_catalog.reject AS r
+     JOIN stride_catalog.visible_job AS j ON j.job_id = r.job_id;
 
 CREATE VIEW stride.events WITH (security_barrier) AS
 SELECT e.event_at,
@@ -670,8 +728,8 @@ BEGIN
     END LOOP;
 END
 $$;
-GRANT SELECT ON stride.jobs, stride.progress, stride.workers, stride.splits, stride.chunks, stride.events,
-                stride.settings TO PUBLIC;
+GRANT SELECT ON stride.jobs, stride.progress, stride.workers, stride.splits, stride.chunks, stride.rejects,
+                stride.events, stride.settings TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA stride TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA stride_catalog TO PUBLIC;
 
@@ -701,7 +759,7 @@ COMMENT ON COLUMN stride.jobs.rows_written IS 'Rows written, in committed chunks
 COMMENT ON COLUMN stride.jobs.rows_filtered IS 'Driving rows that led to no write: the statement''s own conditions or a trigger left them out.';
 COMMENT ON COLUMN stride.jobs.rows_rejected IS 'Rows kept aside with their error.';
 COMMENT ON COLUMN stride.jobs.chunks IS 'Committed chunks.';
-COMMENT ON COLUMN stride.jobs.retries IS 'Chunks tried again after a passing error.';
+COMMENT ON COLUMN stride.jobs.retries IS 'Chunks tried again, after a passing error or in smaller parts to find a bad row.';
 COMMENT ON COLUMN stride.jobs.error_sqlstate IS 'SQLSTATE of the error that ended the job, or NULL.';
 COMMENT ON COLUMN stride.jobs.error_message IS 'Its message. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.jobs.plan_ms IS 'Time spent on analysis and planning of the chunk statement, summed over workers, in ms.';
@@ -717,7 +775,9 @@ COMMENT ON COLUMN stride.jobs.statement_kind IS 'insert, update, delete, merge o
 COMMENT ON COLUMN stride.jobs.priority IS 'Higher goes first; 0 by default.';
 COMMENT ON COLUMN stride.jobs.workers IS 'Workers asked for; 0 lets the job choose.';
 COMMENT ON COLUMN stride.jobs.chunk_rows IS 'Rows a chunk asked for; 0 adapts to the setting chunk_time.';
-COMMENT ON COLUMN stride.jobs.on_error IS 'What a row that cannot be processed does: fail.';
+COMMENT ON COLUMN stride.jobs.on_error IS 'What a row that cannot be processed does: fail stops the job, skip keeps the row aside in stride.rejects.';
+COMMENT ON COLUMN stride.jobs.reject_limit IS 'The most rows that are kept aside, if given; one more fails the job.';
+COMMENT ON COLUMN stride.jobs.reject_percent IS 'The same in percent of the rows judged, if given.';
 COMMENT ON COLUMN stride.jobs.start_at IS 'Not started before that time, if given.';
 COMMENT ON COLUMN stride.jobs.depends_on IS 'Ids of the jobs that must succeed first, if given.';
 COMMENT ON COLUMN stride.jobs.settings IS 'The settings given, without those left at their default. NULL for members of pg_monitor who may not act as the owner.';
@@ -739,7 +799,7 @@ COMMENT ON COLUMN stride.progress.waiting_for IS 'What the job waits for: a plac
 COMMENT ON COLUMN stride.progress.rows_done IS 'Driving rows walked, in committed chunks.';
 COMMENT ON COLUMN stride.progress.rows_total_estimate IS 'Estimated driving rows in all, corrected as splits end; NULL while unplanned.';
 COMMENT ON COLUMN stride.progress.rejected_rows IS 'Rows kept aside with their error.';
-COMMENT ON COLUMN stride.progress.retries IS 'Chunks tried again after a passing error.';
+COMMENT ON COLUMN stride.progress.retries IS 'Chunks tried again, after a passing error or in smaller parts to find a bad row.';
 COMMENT ON COLUMN stride.progress.chunks_done IS 'Committed chunks.';
 COMMENT ON COLUMN stride.progress.chunk_rows IS 'Rows a chunk now; NULL while unknown.';
 COMMENT ON COLUMN stride.progress.workers_wanted IS 'Workers that the job would use now; NULL while it chooses by itself and once it ended.';
@@ -769,6 +829,7 @@ COMMENT ON COLUMN stride.splits.position_key IS 'How far it is done: the last ke
 COMMENT ON COLUMN stride.splits.state IS 'The split''s state; done once the position has reached the upper bound.';
 COMMENT ON COLUMN stride.splits.attempts IS 'Failed attempts at the present position.';
 COMMENT ON COLUMN stride.splits.not_before IS 'Not tried again before that time; NULL = at once.';
+COMMENT ON COLUMN stride.splits.last_error IS 'SQLSTATE and message of the error that the last attempt ended with; NULL once a chunk was committed after it. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.splits.epoch IS 'Grows with each change of owner; an older owner can commit nothing more.';
 COMMENT ON COLUMN stride.splits.rows_estimate IS 'Estimated driving rows.';
 COMMENT ON COLUMN stride.splits.rows_read IS 'Driving rows walked, in committed chunks.';
@@ -776,7 +837,7 @@ COMMENT ON COLUMN stride.splits.rows_written IS 'Rows written, in committed chun
 COMMENT ON COLUMN stride.splits.rows_filtered IS 'Driving rows that led to no write.';
 COMMENT ON COLUMN stride.splits.rows_rejected IS 'Rows kept aside with their error.';
 COMMENT ON COLUMN stride.splits.chunks IS 'Committed chunks.';
-COMMENT ON COLUMN stride.splits.retries IS 'Chunks tried again after a passing error.';
+COMMENT ON COLUMN stride.splits.retries IS 'Chunks tried again, after a passing error or in smaller parts to find a bad row.';
 COMMENT ON COLUMN stride.splits.plan_ms IS 'Time spent on analysis and planning of the chunk statement, in ms.';
 COMMENT ON COLUMN stride.splits.read_ms IS 'Time spent looking ahead in the key''s index for the chunk''s end, in ms.';
 COMMENT ON COLUMN stride.splits.write_ms IS 'Time spent in the chunk statement, reading, transforming and writing, with its triggers and constraints, in ms.';
@@ -803,7 +864,28 @@ COMMENT ON COLUMN stride.chunks.write_ms IS 'Time spent in the chunk statement, 
 COMMENT ON COLUMN stride.chunks.checkpoint_ms IS 'Time spent on fence and checks, and on the checkpoint of the same worker''s chunk before, in ms.';
 COMMENT ON COLUMN stride.chunks.wal_bytes IS 'WAL written, in bytes.';
 COMMENT ON COLUMN stride.chunks.rows_filtered IS 'Driving rows that led to no write.';
+COMMENT ON COLUMN stride.chunks.rows_rejected IS '1 for a row that was kept aside, which is a chunk by itself and counted here only; else 0.';
 COMMENT ON COLUMN stride.chunks.epoch IS 'The split''s epoch under which it was committed.';
+
+COMMENT ON VIEW stride.rejects IS
+'The rows that jobs with on_error => ''skip'' could not process, one a row, each written in the same transaction as the checkpoint that passed it. They stay until stride.retry_rejects has taken them. Visible as in stride.jobs.';
+COMMENT ON COLUMN stride.rejects.reject_id IS 'The reject''s id.';
+COMMENT ON COLUMN stride.rejects.job_id IS 'The job that rejected the row.';
+COMMENT ON COLUMN stride.rejects.row_key IS 'The row''s key, one text a key column. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.rejects.row_data IS 'The driving row as it was, those columns that the owner may read; NULL if it could not be put into jsonb. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.rejects.sqlstate IS 'SQLSTATE of the error that the row led to.';
+COMMENT ON COLUMN stride.rejects.message IS 'Its message. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.rejects.detail IS 'Its DETAIL. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.rejects.schema_name IS 'The schema that the error names, or NULL.';
+COMMENT ON COLUMN stride.rejects.table_name IS 'The table that it names, or NULL.';
+COMMENT ON COLUMN stride.rejects.column_name IS 'The column that it names, or NULL.';
+COMMENT ON COLUMN stride.rejects.constraint_name IS 'The constraint that it names, or NULL.';
+COMMENT ON COLUMN stride.rejects.attempt IS '1 at first; one more with each retry that the row failed again.';
+COMMENT ON COLUMN stride.rejects.rejected_at IS 'When it was rejected last.';
+COMMENT ON COLUMN stride.rejects.hint IS 'The error''s HINT. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.rejects.context IS 'The error''s CONTEXT. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.rejects.split IS 'The split that the row was rejected in.';
+COMMENT ON COLUMN stride.rejects.chunk IS 'The chunk of the split that passed the row.';
 
 COMMENT ON VIEW stride.events IS
 'What was asked of each job and what became of it, one event a row. Visible as in stride.jobs.';

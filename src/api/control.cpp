@@ -8,6 +8,7 @@
 
 #include "bridge/boundary.hpp"
 #include "catalog/job.hpp"
+#include "catalog/reject.hpp"
 #include "catalog/request.hpp"
 #include "settings/settings.hpp"
 #include "pg/fixed.hpp"
@@ -243,6 +244,14 @@ void forget(int64 job_id) {
     const Outlook outlook = outlook_of(*job);
     if (outlook.forgotten) return;
     if (!core::terminal(outlook.state)) refuse("forget", job_id, outlook);
+    if (catalog::has_rejects(job_id))
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("cannot forget job %lld", static_cast<long long>(job_id)),
+                 errdetail("It holds rejects: rows that it could not process."),
+                 errhint("SELECT * FROM stride.rejects WHERE job_id = %lld shows them; stride.retry_rejects(%lld) "
+                         "drives them again.",
+                         static_cast<long long>(job_id), static_cast<long long>(job_id))));
     if (pg::run_fixed(select_dependants, {pg::arg_int64(job_id)}) > 0)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("cannot forget job %lld", static_cast<long long>(job_id)),

@@ -26,6 +26,23 @@ const char *chunk_rows_text(const catalog::Job &job, const settings::Settings &s
     return psprintf("adapts to %d ms a chunk", settings.chunk_time);
 }
 
+const char *on_error_text(const catalog::Job &job) {
+    if (strcmp(job.on_error, "fail") == 0)
+        return "the first row that cannot be processed fails the job, which names it";
+    StringInfoData text;
+    initStringInfo(&text);
+    appendStringInfoString(&text, "rows that cannot be processed are kept aside in stride.rejects");
+    if (job.reject_limit >= 0)
+        appendStringInfo(&text, "; more than %lld fail the job", static_cast<long long>(job.reject_limit));
+    if (job.reject_percent >= 0)
+        appendStringInfo(&text, "; more than %g %% of the rows judged, but of 1,000 at least, fail the job",
+                         job.reject_percent);
+    else
+        appendStringInfoString(&text,
+                               "; the job fails if its first 300 rows are all bad, or over half of at least 1,000");
+    return text.data;
+}
+
 void put_session(const Items &items, Jsonb *session) {
     JsonbIterator *iterator = JsonbIteratorInit(&session->root);
     JsonbValue key;
@@ -57,6 +74,7 @@ void explain(FunctionCallInfo fcinfo, const Submission &submission) {
     put(items, "sink reason", job->sink_reason);
     put(items, "workers", job->workers == 0 ? "chosen at start" : psprintf("%d", job->workers));
     put(items, "chunk rows", chunk_rows_text(*job, settings));
+    put(items, "on error", on_error_text(*job));
     put(items, "delivery", settings.delivery_at_least_once ? "at least once" : "exactly once");
     put(items, "time",
         settings.freeze_time ? "frozen in the statement, at the time of submission"

@@ -63,11 +63,19 @@ void read_planning(FunctionCallInfo fcinfo, int n, job::Arguments *arguments) {
     arguments->chunk_rows = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
 }
 
+// on_error, reject_limit, reject_percent
+void read_on_error(FunctionCallInfo fcinfo, int n, job::Arguments *arguments) {
+    arguments->on_error = text_argument(fcinfo, n++);
+    arguments->has_reject_limit = !PG_ARGISNULL(n);
+    arguments->reject_limit = arguments->has_reject_limit ? PG_GETARG_INT64(n) : 0;
+    n++;
+    arguments->reject_percent = PG_ARGISNULL(n) ? Datum{0} : PG_GETARG_DATUM(n);
+}
+
 // on_error .. settings
 void read_execution(FunctionCallInfo fcinfo, int n, job::Arguments *arguments) {
-    arguments->on_error = text_argument(fcinfo, n++);
-    arguments->has_reject_limit = !PG_ARGISNULL(n) || !PG_ARGISNULL(n + 1);
-    n += 2;
+    read_on_error(fcinfo, n, arguments);
+    n += 3;
     arguments->depends_on = array_argument(fcinfo, n++);
     arguments->has_start_at = !PG_ARGISNULL(n);
     arguments->start_at = arguments->has_start_at ? PG_GETARG_TIMESTAMPTZ(n) : 0;
@@ -158,8 +166,8 @@ Submission explain_arguments(FunctionCallInfo fcinfo) {
     submission.statement = text_argument(fcinfo, 0);
     submission.common.source_alias = text_argument(fcinfo, 1);
     read_planning(fcinfo, 2, &submission.common);
-    submission.common.on_error = pstrdup("fail");
-    submission.common.settings = jsonb_argument(fcinfo, 6);
+    read_on_error(fcinfo, 6, &submission.common);
+    submission.common.settings = jsonb_argument(fcinfo, 9);
     return submission;
 }
 
@@ -167,8 +175,8 @@ Submission explain_pipeline_arguments(FunctionCallInfo fcinfo) {
     Submission submission = {};
     submission.pipeline = read_pipeline(fcinfo);
     read_planning(fcinfo, pipeline_argument_count, &submission.common);
-    submission.common.on_error = pstrdup("fail");
-    submission.common.settings = jsonb_argument(fcinfo, pipeline_argument_count + 4);
+    read_on_error(fcinfo, pipeline_argument_count + 4, &submission.common);
+    submission.common.settings = jsonb_argument(fcinfo, pipeline_argument_count + 7);
     return submission;
 }
 

@@ -9,7 +9,7 @@ namespace {
     "job_id, name, kind, owner::oid, owner_name, system_identifier, database_oid, extension_oid, timeline, "           \
     "statement, "                                                                                                      \
     "source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority, settings, session, "     \
-    "pipeline, indexes, "                                                                                              \
+    "reject_limit, reject_percent::float8, pipeline, indexes, "                                                        \
     "statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target, target_name, relations, "    \
     "relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason, "                             \
     "one_to_one, keeps_last, deletes_source, transform, transform_oid, transform_version, "                            \
@@ -46,15 +46,16 @@ constinit pg::FixedStatement insert_row = {
     " source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority, settings, session,"
     " pipeline, indexes, statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target,"
     " target_name, relations, relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason,"
-    " one_to_one, keeps_last, deletes_source, transform, transform_oid, transform_version, state, submitted_at)"
+    " one_to_one, keeps_last, deletes_source, transform, transform_oid, transform_version, reject_limit,"
+    " reject_percent, state, submitted_at)"
     " VALUES ($1, $2, $3::regrole, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,"
     " $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41,"
-    " $42, $43, 'queued', now()) RETURNING job_id",
-    43,
+    " $42, $43, $44, $45::numeric, 'queued', now()) RETURNING job_id",
+    45,
     {TEXTOID, TEXTOID, OIDOID, NAMEOID, INT8OID, OIDOID, OIDOID, INT4OID, TEXTOID, TEXTOID, NAMEARRAYOID, INT4OID,
      INT4OID, TEXTOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, JSONBOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID,
      TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID, OIDOID, TEXTOID, OIDARRAYOID, TEXTARRAYOID, TEXTOID, OIDOID,
-     TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID, TEXTOID, OIDOID, INT8OID},
+     TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID, TEXTOID, OIDOID, INT8OID, INT8OID, FLOAT8OID},
     nullptr};
 
 constinit pg::FixedStatement select_predecessor = {
@@ -99,6 +100,8 @@ Job *job_of(const pg::Row &row) {
     job->priority = row.int32_or(column++, 0);
     job->settings = row.jsonb(column++);
     job->session = row.jsonb(column++);
+    job->reject_limit = row.int64_or(column++, -1);
+    job->reject_percent = row.double_or(column++, -1);
     job->pipeline = row.jsonb(column++);
     job->indexes = row.text(column++);
     job->statement_kind = row.text(column++);
@@ -230,7 +233,9 @@ int64 insert_job(const Job &job) {
                     arg(BoolGetDatum(job.deletes_source)),
                     arg_text(job.transform),
                     OidIsValid(job.transform_oid) ? arg(ObjectIdGetDatum(job.transform_oid)) : pg::null_arg(),
-                    arg_int64(job.transform_version)},
+                    arg_int64(job.transform_version),
+                    job.reject_limit >= 0 ? arg_int64(job.reject_limit) : pg::null_arg(),
+                    job.reject_percent >= 0 ? arg(Float8GetDatum(job.reject_percent)) : pg::null_arg()},
                    [&](const pg::Row &row) { job_id = row.int64_or(1, 0); });
     return job_id;
 }

@@ -32,6 +32,8 @@ struct Job {
     int32 workers;    // as resolved at submit; 0 = chooses by itself
     int32 chunk_rows; // 0 = adapts
     char *on_error;
+    int64 reject_limit;    // -1 = none
+    double reject_percent; // -1 = none
     ArrayType *depends_on;
     bool has_start_at;
     TimestampTz start_at;
@@ -96,9 +98,10 @@ void mark_requeued(int64 job_id, const Home &home);     // a new attempt; clears
 void set_failed_starts(int64 job_id, int32 failed_starts);
 void alter_job(int64 job_id, Jsonb *arguments); // {"workers", "chunk_rows", "settings"}, those that are there
 void move_home(int64 job_id, const Home &home);
-void rebind(const Job &job);               // relation oids looked up again by name
-void copy_failure_to_job(int64 job_id);    // the newest failure of the job's attempt becomes its error
-void purge_history(int retention_minutes); // finished jobs older than that, chunk rows a day after success
-void delete_job(int64 job_id);             // with all that hangs on it
+void rebind(const Job &job);            // relation oids looked up again by name
+void copy_failure_to_job(int64 job_id); // the newest failure of the job's attempt becomes its error
+void purge_history(
+    int retention_minutes);    // finished jobs older than that without rejects; chunk rows a day after success
+void delete_job(int64 job_id); // with all that hangs on it
 
 } // namespace stride::catalog

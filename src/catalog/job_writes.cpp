@@ -40,7 +40,7 @@ constinit pg::FixedStatement update_requeued = {
     nullptr};
 
 constinit pg::FixedStatement requeue_splits = {"UPDATE stride_catalog.split SET state = 'pending', cookie = NULL, "
-                                               "worker_pid = NULL, not_before = NULL, attempts = 0"
+                                               "worker_pid = NULL, not_before = NULL, attempts = 0, last_error = NULL"
                                                " WHERE job_id = $1 AND state <> 'done'",
                                                1,
                                                {INT8OID},
@@ -73,8 +73,9 @@ constinit pg::FixedStatement update_bindings = {
 
 constinit pg::FixedStatement copy_failure = {
     "UPDATE stride_catalog.job j SET error_sqlstate = f.sqlstate, error_message = f.message, error_detail = f.detail,"
-    " error_hint = f.hint, error_context = concat_ws(E'\\n', f.context, 'chunk of split ' || f.split || ', keys after '"
-    " || coalesce(f.lower_key::text, 'the start') || ' up to ' || f.upper_key::text)"
+    " error_hint = f.hint, error_context = concat_ws(E'\\n', f.context, 'row with key ' || f.row_key::text,"
+    " 'chunk of split ' || f.split || ', keys after ' || coalesce(f.lower_key::text, 'the start') || ' up to '"
+    " || f.upper_key::text)"
     " FROM (SELECT * FROM stride_catalog.failure WHERE job_id = $1 ORDER BY failure_id DESC LIMIT 1) f"
     " WHERE j.job_id = $1",
     1,
@@ -82,7 +83,8 @@ constinit pg::FixedStatement copy_failure = {
     nullptr};
 
 constinit pg::FixedStatement select_expired = {
-    "SELECT job_id FROM stride_catalog.job WHERE finished_at < now() - $1 * interval '1 minute' LIMIT 1000",
+    "SELECT job_id FROM stride_catalog.job AS j WHERE finished_at < now() - $1 * interval '1 minute'"
+    " AND NOT EXISTS (SELECT FROM stride_catalog.reject AS r WHERE r.job_id = j.job_id) LIMIT 1000",
     1,
     {INT4OID},
     nullptr};

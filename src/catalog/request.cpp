@@ -31,10 +31,11 @@ constinit pg::FixedStatement insert_event = {
 
 constinit pg::FixedStatement insert_failure = {
     "INSERT INTO stride_catalog.failure (job_id, split, attempt, failed_at, policy, lower_key, upper_key, sqlstate,"
-    " message, detail, hint, context)"
-    " VALUES ($1, nullif($2, 0), $3, clock_timestamp(), $4, $5, $6, $7, $8, $9, $10, $11)",
-    11,
-    {INT8OID, INT4OID, INT4OID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
+    " message, detail, hint, context, row_key)"
+    " VALUES ($1, nullif($2, 0), $3, clock_timestamp(), $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    12,
+    {INT8OID, INT4OID, INT4OID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+     TEXTARRAYOID},
     nullptr};
 
 constinit pg::FixedStatement select_failure = {
@@ -90,7 +91,7 @@ void append_failure(const Failure &failure) {
                    pg::arg_text(failure.policy), pg::arg_array(failure.lower), pg::arg_array(failure.upper),
                    pg::arg_text(unpack_sql_state(error->sqlerrcode)),
                    pg::arg_text(error->message == nullptr ? "" : error->message), pg::arg_text(error->detail),
-                   pg::arg_text(error->hint), pg::arg_text(error->context)});
+                   pg::arg_text(error->hint), pg::arg_text(error->context), pg::arg_array(failure.row_key)});
 }
 
 char *newest_failure_policy(int64 job_id, int32 attempt, char **message) {

@@ -39,6 +39,7 @@ struct Failure {
     const char *policy;
     ArrayType *lower;
     ArrayType *upper;
+    ArrayType *row_key; // of the row at fault, nullptr = not known
     const ErrorData *error;
 };
 void append_failure(const Failure &failure);

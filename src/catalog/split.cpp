@@ -2,6 +2,7 @@
 // Regime: pg.  Row locks on split rows of one job.
 #include "catalog/split.hpp"
 
+#include "pg/clock.hpp"
 #include "shared/worker_slots.hpp"
 
 namespace stride::catalog {
@@ -9,11 +10,11 @@ namespace {
 
 constinit pg::FixedStatement select_candidates = {
     "SELECT split, state, cookie, epoch, lower_key, position_key, upper_key, chunks, attempts,"
-    " coalesce(extract(epoch FROM not_before - clock_timestamp()) * 1000, 0)::double precision"
+    " coalesce(extract(epoch FROM not_before - $2) * 1000, 0)::double precision, last_error"
     " FROM stride_catalog.split WHERE job_id = $1 AND state IN ('pending', 'running')"
     " ORDER BY state, split FOR UPDATE SKIP LOCKED",
-    1,
-    {INT8OID},
+    2,
+    {INT8OID, TIMESTAMPTZOID},
     nullptr};
 
 constinit pg::FixedStatement update_claim = {
@@ -34,33 +35,37 @@ constinit pg::FixedStatement update_checkpoint = {
     "WITH advanced AS ("
     " UPDATE stride_catalog.split SET position_key = $6, state = CASE WHEN $7 THEN 'done' ELSE state END,"
     " cookie = CASE WHEN $7 THEN NULL ELSE cookie END, chunks = chunks + 1, attempts = 0, not_before = NULL,"
-    " rows_read = rows_read + $10, rows_written = rows_written + $11, rows_filtered = rows_filtered + $12,"
+    " last_error = NULL, retries = retries + $21, rows_read = rows_read + $10 + $20, rows_rejected = rows_rejected + "
+    "$20,"
+    " rows_written = rows_written + $11, rows_filtered = rows_filtered + $12,"
     " plan_ms = plan_ms + $14, read_ms = read_ms + $15, write_ms = write_ms + $16,"
     " checkpoint_ms = checkpoint_ms + $17, commit_ms = commit_ms + $18, wal_bytes = wal_bytes + $19"
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND position_key IS NOT DISTINCT FROM $4 AND upper_key = $5"
     " RETURNING chunks)"
     " INSERT INTO stride_catalog.chunk (job_id, split, chunk, lower_key, upper_key, worker, attempt, epoch, rows_read,"
-    " rows_written, rows_filtered, started_at, finished_at, plan_ms, read_ms, write_ms, checkpoint_ms, wal_bytes)"
-    " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $13, clock_timestamp(), $14, $15, $16, $17, $19"
+    " rows_written, rows_filtered, rows_rejected, started_at, finished_at, plan_ms, read_ms, write_ms, checkpoint_ms, "
+    "wal_bytes)"
+    " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $20, $13, clock_timestamp(), $14, $15, $16, $17, $19"
     " FROM advanced",
-    19,
-    {INT8OID, INT4OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BOOLOID, INT4OID, INT4OID, INT8OID, INT8OID,
-     INT8OID, TIMESTAMPTZOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT8OID},
+    21,
+    {INT8OID,   INT4OID,   INT8OID,   TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,   BOOLOID,
+     INT4OID,   INT4OID,   INT8OID,   INT8OID,      INT8OID,      TIMESTAMPTZOID, FLOAT8OID,
+     FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID,    INT8OID,      INT8OID,        INT4OID},
     nullptr};
 
 constinit pg::FixedStatement update_back_off = {
-    "UPDATE stride_catalog.split SET state = 'pending', cookie = NULL, worker_pid = NULL, retries = retries + $5,"
-    " attempts = attempts + $5, not_before = clock_timestamp() + $4 * interval '1 millisecond'"
+    "UPDATE stride_catalog.split SET state = 'pending', cookie = NULL, worker_pid = NULL, retries = retries + $6,"
+    " attempts = attempts + 1, not_before = $4, last_error = $5"
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND state = 'running'",
-    5,
-    {INT8OID, INT4OID, INT8OID, FLOAT8OID, INT4OID},
+    6,
+    {INT8OID, INT4OID, INT8OID, TIMESTAMPTZOID, TEXTOID, INT4OID},
     nullptr};
 
 constinit pg::FixedStatement update_give_back = {
-    "UPDATE stride_catalog.split SET state = 'pending', cookie = NULL, worker_pid = NULL"
+    "UPDATE stride_catalog.split SET state = 'pending', cookie = NULL, worker_pid = NULL, retries = retries + $4"
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND state = 'running'",
-    3,
-    {INT8OID, INT4OID, INT8OID},
+    4,
+    {INT8OID, INT4OID, INT8OID, INT4OID},
     nullptr};
 
 // A running split whose worker still lives is not to be claimed.  Read after the row's lock was taken: whoever claimed it
@@ -73,20 +78,22 @@ bool is_claimable(const pg::Row &row) {
 
 } // namespace
 
-bool claim_split(int64 job_id, int64 cookie, Split *claimed, double *wait_ms) {
+bool claim_split(int64 job_id, int64 cookie, Split *claimed, BackOff *back_off) {
     bool found = false;
-    *wait_ms = -1;
-    pg::read_fixed(select_candidates, {pg::arg_int64(job_id)}, [&](const pg::Row &row) {
-        if (found) return;
-        const double back_off_ms = row.double_or(10, 0);
-        if (!is_claimable(row)) {
-            if (back_off_ms > 0 && (*wait_ms < 0 || back_off_ms < *wait_ms)) *wait_ms = back_off_ms;
-            return;
-        }
-        found = true;
-        *claimed = Split{job_id,       row.int32_or(1, 0), row.int64_or(4, 0) + 1, row.array(5),
-                         row.array(6), row.array(7),       row.int32_or(8, 0),     row.int32_or(9, 0)};
-    });
+    *back_off = BackOff{-1, 0, nullptr};
+    pg::read_fixed(select_candidates, {pg::arg_int64(job_id), pg::arg(TimestampTzGetDatum(pg::now()))},
+                   [&](const pg::Row &row) {
+                       if (found) return;
+                       const double wait_ms = row.double_or(10, 0);
+                       if (!is_claimable(row)) {
+                           if (wait_ms > 0 && (back_off->ms < 0 || wait_ms < back_off->ms))
+                               *back_off = BackOff{wait_ms, row.int32_or(9, 0), row.text(11)};
+                           return;
+                       }
+                       found = true;
+                       *claimed = Split{job_id,       row.int32_or(1, 0), row.int64_or(4, 0) + 1, row.array(5),
+                                        row.array(6), row.array(7),       row.int32_or(8, 0),     row.int32_or(9, 0)};
+                   });
     if (!found) return false;
     pg::run_fixed(update_claim, {pg::arg_int64(job_id), pg::arg_int32(claimed->split), pg::arg_int64(cookie)});
     return true;
@@ -108,27 +115,40 @@ bool fence(Split *split) {
 }
 
 bool write_checkpoint(const Split &split, const Checkpoint &checkpoint) {
-    const uint64 written = pg::run_fixed(
-        update_checkpoint,
-        {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(split.epoch),
-         pg::arg_array(split.position), pg::arg_array(split.upper), pg::arg_array(checkpoint.position),
-         pg::arg(BoolGetDatum(checkpoint.done)), pg::arg_int32(checkpoint.worker), pg::arg_int32(checkpoint.attempt),
-         pg::arg_int64(checkpoint.rows_read), pg::arg_int64(checkpoint.rows_written),
-         pg::arg_int64(checkpoint.rows_filtered), pg::arg(TimestampTzGetDatum(checkpoint.started_at)),
-         pg::arg(Float8GetDatum(checkpoint.plan_ms)), pg::arg(Float8GetDatum(checkpoint.read_ms)),
-         pg::arg(Float8GetDatum(checkpoint.write_ms)), pg::arg(Float8GetDatum(checkpoint.checkpoint_ms)),
-         pg::arg(Float8GetDatum(checkpoint.previous_commit_ms)), pg::arg_int64(checkpoint.wal_bytes)});
+    const uint64 written = pg::run_fixed(update_checkpoint, {pg::arg_int64(split.job_id),
+                                                             pg::arg_int32(split.split),
+                                                             pg::arg_int64(split.epoch),
+                                                             pg::arg_array(split.position),
+                                                             pg::arg_array(split.upper),
+                                                             pg::arg_array(checkpoint.position),
+                                                             pg::arg(BoolGetDatum(checkpoint.done)),
+                                                             pg::arg_int32(checkpoint.worker),
+                                                             pg::arg_int32(checkpoint.attempt),
+                                                             pg::arg_int64(checkpoint.rows_read),
+                                                             pg::arg_int64(checkpoint.rows_written),
+                                                             pg::arg_int64(checkpoint.rows_filtered),
+                                                             pg::arg(TimestampTzGetDatum(checkpoint.started_at)),
+                                                             pg::arg(Float8GetDatum(checkpoint.plan_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.read_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.write_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.checkpoint_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.previous_commit_ms)),
+                                                             pg::arg_int64(checkpoint.wal_bytes),
+                                                             pg::arg_int64(checkpoint.rows_rejected),
+                                                             pg::arg_int32(checkpoint.retries)});
     return written == 1;
 }
 
-void back_off(const Split &split, double delay_ms, bool count_attempt) {
-    pg::run_fixed(update_back_off, {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(split.epoch),
-                                    pg::arg(Float8GetDatum(delay_ms)), pg::arg_int32(count_attempt ? 1 : 0)});
+void back_off(const Split &split, double delay_ms, const char *error, int32 retries) {
+    const TimestampTz not_before = pg::now() + static_cast<int64>(delay_ms * 1000);
+    pg::run_fixed(update_back_off,
+                  {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(split.epoch),
+                   pg::arg(TimestampTzGetDatum(not_before)), pg::arg_text(error), pg::arg_int32(retries)});
 }
 
-void give_back(const Split &split) {
-    pg::run_fixed(update_give_back,
-                  {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(split.epoch)});
+void give_back(const Split &split, int32 retries) {
+    pg::run_fixed(update_give_back, {pg::arg_int64(split.job_id), pg::arg_int32(split.split),
+                                     pg::arg_int64(split.epoch), pg::arg_int32(retries)});
 }
 
 } // namespace stride::catalog

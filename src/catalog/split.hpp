@@ -35,8 +35,13 @@ void insert_empty_plan(int64 job_id);
 bool has_plan(int64 job_id);
 
 // Takes a split that is pending, or whose worker is gone, for this worker: raises its epoch.  False if there is none now;
-// *wait_ms then says how long until one that backs off may be tried (-1 = none backs off).
-bool claim_split(int64 job_id, int64 cookie, Split *claimed, double *wait_ms);
+// *back_off then is that of the split that may be tried next.
+struct BackOff {
+    double ms; // from now; -1 = no split backs off
+    int32 attempts;
+    char *error; // SQLSTATE and message of the last attempt
+};
+bool claim_split(int64 job_id, int64 cookie, Split *claimed, BackOff *back_off);
 
 // First statement of a chunk: locks the split's row if the epoch is still ours and re-reads its bounds.  False = fenced.
 bool fence(Split *split);
@@ -49,6 +54,8 @@ struct Checkpoint {
     int64 rows_read;
     int64 rows_written;
     int64 rows_filtered;
+    int64 rows_rejected; // 1 for the checkpoint that passes a bad row, which counts in no other figure
+    int32 retries;       // failed attempts since the last checkpoint
     TimestampTz started_at;
     double plan_ms;
     double read_ms;
@@ -62,11 +69,12 @@ struct Checkpoint {
 // exactly one row of each was written: the caller must abort.
 bool write_checkpoint(const Split &split, const Checkpoint &checkpoint);
 
-// After a failed attempt: the split goes back to pending, not to be tried before `delay_ms` from now.
-void back_off(const Split &split, double delay_ms, bool count_attempt);
+// After a failed attempt: the split goes back to pending, not to be tried before `delay_ms` from now.  `error` is its
+// SQLSTATE and message, `retries` the failed attempts since the last checkpoint.
+void back_off(const Split &split, double delay_ms, const char *error, int32 retries);
 
-// Gives the split back untouched (pause, surplus worker); nothing happens if the epoch is no longer ours.
-void give_back(const Split &split);
+// Gives the split back (pause, surplus worker, end of the job); nothing happens if the epoch is no longer ours.
+void give_back(const Split &split, int32 retries);
 
 // The split that is worth halving most: running, with at least one stored sample key strictly between its position and its
 // upper bound.  `compare` orders stored keys.  Takes the row's lock, lowers its upper bound and inserts the upper half as a
@@ -80,6 +88,7 @@ struct SplitCounts {
     int64 done;
     int64 claimable; // pending and not backing off, or running under a worker that is gone
     int64 halvable;  // running, with stored sample keys inside
+    int64 rejected;  // rows, of all splits
 };
 SplitCounts count_splits(int64 job_id);
 

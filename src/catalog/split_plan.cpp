@@ -2,6 +2,7 @@
 // Regime: pg.  Row locks on split rows; raise_epochs does not wait for them.
 #include "catalog/split.hpp"
 
+#include "pg/clock.hpp"
 #include "shared/worker_slots.hpp"
 
 namespace stride::catalog {
@@ -64,10 +65,10 @@ constinit pg::FixedStatement insert_upper_half = {
     nullptr};
 
 constinit pg::FixedStatement select_states = {
-    "SELECT state = 'done', state = 'running', cookie, not_before > clock_timestamp(), upper_sample - lower_sample > 1"
+    "SELECT state = 'done', state = 'running', cookie, not_before > $2, upper_sample - lower_sample > 1, rows_rejected"
     " FROM stride_catalog.split WHERE job_id = $1",
-    1,
-    {INT8OID},
+    2,
+    {INT8OID, TIMESTAMPTZOID},
     nullptr};
 
 constinit pg::FixedStatement lock_all = {
@@ -168,17 +169,19 @@ bool halve_largest(int64 job_id, CompareKeys compare, void *context) {
 
 SplitCounts count_splits(int64 job_id) {
     SplitCounts counts = {};
-    pg::read_fixed(select_states, {pg::arg_int64(job_id)}, [&](const pg::Row &row) {
-        counts.all++;
-        if (row.bool_or(1, false)) {
-            counts.done++;
-        } else if (row.bool_or(2, false)) {
-            counts.claimable += shared::is_live(row.int64_or(3, 0)) ? 0 : 1;
-            counts.halvable += row.bool_or(5, false) ? 1 : 0;
-        } else {
-            counts.claimable += row.bool_or(4, false) ? 0 : 1;
-        }
-    });
+    pg::read_fixed(select_states, {pg::arg_int64(job_id), pg::arg(TimestampTzGetDatum(pg::now()))},
+                   [&](const pg::Row &row) {
+                       counts.all++;
+                       counts.rejected += row.int64_or(6, 0);
+                       if (row.bool_or(1, false)) {
+                           counts.done++;
+                       } else if (row.bool_or(2, false)) {
+                           counts.claimable += shared::is_live(row.int64_or(3, 0)) ? 0 : 1;
+                           counts.halvable += row.bool_or(5, false) ? 1 : 0;
+                       } else {
+                           counts.claimable += row.bool_or(4, false) ? 0 : 1;
+                       }
+                   });
     return counts;
 }
 

@@ -43,13 +43,13 @@ struct Measured {
     double write_ms;
 };
 
-Measured read_and_write(Work &work, const Identity &identity, const catalog::Split &split, int64 limit) {
+Measured read_and_write(Work &work, const Identity &identity, const catalog::Split &split, int64 limit, Reach *reach) {
     Measured measured = {};
     instr_time start;
 
     shared::set_phase(identity.slot, shared::Phase::reading);
     INSTR_TIME_SET_CURRENT(start);
-    measured.reach = work.reach(split.position, split.upper, limit);
+    *reach = measured.reach = work.reach(split.position, split.upper, limit);
     measured.read_ms = milliseconds_since(start);
     STRIDE_TEST_POINT("after_peek");
     if (measured.reach.rows == 0) return measured;
@@ -82,24 +82,16 @@ void checkpoint(const Work &work, const Identity &identity, const catalog::Split
     row.write_ms = measured.write_ms;
     row.checkpoint_ms = measured.fence_ms + carried.checkpoint_ms;
     row.previous_commit_ms = carried.commit_ms;
+    row.retries = carried.retries;
     row.wal_bytes = static_cast<int64>(pgWalUsage.wal_bytes - wal_before);
     shared::set_phase(identity.slot, shared::Phase::checkpointing);
-    if (!catalog::write_checkpoint(split, row))
-        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                        errmsg("split %d of job %lld was taken over while a chunk of it ran", split.split,
-                               static_cast<long long>(split.job_id))));
+    advance(split, row);
 }
 
 } // namespace
 
-Result run_chunk(Work &work, const Identity &identity, catalog::Split *split, int64 limit, const Carry &carried) {
-    Result result = {};
-    instr_time start;
-    const uint64 wal_before = pgWalUsage.wal_bytes;
-    const TimestampTz started_at = GetCurrentTimestamp();
+bool begin_chunk(Work &work, const Identity &identity, catalog::Split *split) {
     MemoryContext chunk_context = CurrentMemoryContext;
-
-    INSTR_TIME_SET_CURRENT(start);
     shared::set_phase(identity.slot, shared::Phase::fencing);
     pg::begin_transaction();
     MemoryContextSwitchTo(chunk_context);
@@ -107,20 +99,41 @@ Result run_chunk(Work &work, const Identity &identity, catalog::Split *split, in
     if (!catalog::fence(split)) {
         pg::commit_transaction();
         MemoryContextSwitchTo(chunk_context);
-        result.outcome = Outcome::fenced;
-        return result;
+        return false;
     }
     STRIDE_TEST_POINT("after_fence");
     work.lock_and_check();
     PushActiveSnapshot(GetTransactionSnapshot());
+    return true;
+}
+
+void advance(const catalog::Split &split, const catalog::Checkpoint &row) {
+    if (!catalog::write_checkpoint(split, row))
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("split %d of job %lld was taken over while a chunk of it ran", split.split,
+                               static_cast<long long>(split.job_id))));
+}
+
+void run_chunk(Work &work, const Identity &identity, catalog::Split *split, int64 limit, Carry *carry, Result *result) {
+    *result = Result{};
+    instr_time start;
+    const uint64 wal_before = pgWalUsage.wal_bytes;
+    const TimestampTz started_at = GetCurrentTimestamp();
+    MemoryContext chunk_context = CurrentMemoryContext;
+
+    INSTR_TIME_SET_CURRENT(start);
+    if (!begin_chunk(work, identity, split)) {
+        result->outcome = Outcome::fenced;
+        return;
+    }
     const double fence_ms = milliseconds_since(start);
-    Measured measured = read_and_write(work, identity, *split, limit);
+    Measured measured = read_and_write(work, identity, *split, limit, &result->reach);
     measured.fence_ms = fence_ms;
     PopActiveSnapshot();
     instr_time checkpoint_start;
     INSTR_TIME_SET_CURRENT(checkpoint_start);
-    checkpoint(work, identity, *split, measured, started_at, carried, wal_before);
-    result.carry.checkpoint_ms = milliseconds_since(checkpoint_start);
+    checkpoint(work, identity, *split, measured, started_at, *carry, wal_before);
+    const double checkpoint_ms = milliseconds_since(checkpoint_start);
     STRIDE_TEST_POINT("before_commit");
     shared::set_phase(identity.slot, shared::Phase::committing);
     instr_time commit_start;
@@ -129,14 +142,12 @@ Result run_chunk(Work &work, const Identity &identity, catalog::Split *split, in
     MemoryContextSwitchTo(chunk_context);
     STRIDE_TEST_POINT("after_commit");
 
-    result.carry.commit_ms = milliseconds_since(commit_start);
-    result.work_ms = milliseconds_since(start);
-    result.outcome = measured.reach.reached_end ? Outcome::split_done : Outcome::committed;
-    result.rows_read = measured.reach.rows;
+    *carry = Carry{checkpoint_ms, milliseconds_since(commit_start), 0};
+    result->work_ms = milliseconds_since(start);
+    result->outcome = measured.reach.reached_end ? Outcome::split_done : Outcome::committed;
     split->position = measured.reach.upper;
     split->chunks++;
     shared::count_rows(identity.slot, measured.reach.rows, GetCurrentTimestamp());
-    return result;
 }
 
 } // namespace stride::chunk

@@ -12,6 +12,7 @@ namespace stride::chunk {
 struct Reach {
     int64 rows;       // driving rows in (position, upper]
     ArrayType *upper; // the chunk's upper key: the last row's, or the split's bound when nothing more is left before it
+    ArrayType *last;  // the last row's key, nullptr if there is no row
     bool reached_end;
 };
 
@@ -25,6 +26,8 @@ struct Work {
     virtual void plan(ArrayType *lower, ArrayType *upper) = 0;
     // Runs the planned statement under the active snapshot; returns the rows written.
     virtual int64 run() = 0;
+    // The one driving row in the range (lower, upper], under the active snapshot, as far as the owner may read it.
+    virtual Jsonb *row(ArrayType *lower, ArrayType *upper) = 0;
     // True when each driving row is written at most once, so that read - written rows were filtered out.
     virtual bool one_to_one() const = 0;
 
@@ -45,17 +48,22 @@ enum class Outcome { committed, split_done, fenced };
 struct Carry {
     double checkpoint_ms;
     double commit_ms;
+    int32 retries; // attempts that failed since the last checkpoint
 };
 
 struct Result {
     Outcome outcome;
-    int64 rows_read;
+    Reach reach;    // also of a chunk that failed, once it has looked ahead; else 0 rows
     double work_ms; // from the fence to the end of the commit
-    Carry carry;
 };
 
-// Runs one chunk of at most `limit` driving rows in a transaction of its own.  `split` is brought up to date.  The current
-// memory context must be one that is reset after the chunk.
-Result run_chunk(Work &work, const Identity &identity, catalog::Split *split, int64 limit, const Carry &carried);
+// Runs one chunk of at most `limit` driving rows in a transaction of its own.  `split` and `carry` are brought up to date.
+// The current memory context must be one that is reset after the chunk.
+void run_chunk(Work &work, const Identity &identity, catalog::Split *split, int64 limit, Carry *carry, Result *result);
+
+// The steps that a chunk shares with the passing of a bad row.  begin_chunk starts the transaction, leaves a snapshot
+// active and returns false, with the transaction ended, if the split is another worker's.
+bool begin_chunk(Work &work, const Identity &identity, catalog::Split *split);
+void advance(const catalog::Split &split, const catalog::Checkpoint &row); // or raises 40001
 
 } // namespace stride::chunk

@@ -27,6 +27,13 @@ enum class ErrorPolicy {
 // How often `retry` runs a chunk of the same size before it shrinks it.
 inline constexpr int retries_before_shrink = 10;
 
+// The rows of a chunk that has failed so often in a row, of `rows` that it would have: halved with each attempt after that.
+constexpr long long rows_at_retry(long long rows, int failed_attempts) noexcept {
+    for (int i = retries_before_shrink; i < failed_attempts && rows > 1; ++i)
+        rows /= 2;
+    return rows;
+}
+
 struct PolicyRule {
     std::string_view prefix; // the first 1 to 5 characters of the SQLSTATE
     ErrorPolicy policy;

@@ -4,6 +4,7 @@
 #include "job/chunk_statement.hpp"
 
 #include "analysis/statement.hpp"
+#include "job/row_data.hpp"
 #include "pg/session.hpp"
 #include "sink/bulk.hpp"
 #include "sink/statement.hpp"
@@ -73,7 +74,14 @@ chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 
     const walk::Peek peek = walk::peek(source, key, walk::KeyRange{position, upper}, limit);
     pg::unpin(nest_level);
     table_close(source, NoLock);
-    return chunk::Reach{peek.rows, peek.reached_end ? upper : peek.last, peek.reached_end};
+    return chunk::Reach{peek.rows, peek.reached_end ? upper : peek.last, peek.last, peek.reached_end};
+}
+
+Jsonb *ChunkStatement::row(ArrayType *lower, ArrayType *upper) {
+    Relation source = table_open(job.source, NoLock);
+    Jsonb *data = row_data(source, key, walk::KeyRange{lower, upper});
+    table_close(source, NoLock);
+    return data;
 }
 
 void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {

@@ -18,6 +18,7 @@ struct ChunkStatement final : chunk::Work {
     chunk::Reach reach(ArrayType *position, ArrayType *upper, int64 limit) override;
     void plan(ArrayType *lower, ArrayType *upper) override;
     int64 run() override;
+    Jsonb *row(ArrayType *lower, ArrayType *upper) override;
     bool one_to_one() const override;
 
     const catalog::Job &job;

@@ -18,21 +18,38 @@ void check_choices(const Arguments &arguments) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("invalid value for walk: \"%s\"", arguments.walk == nullptr ? "NULL" : arguments.walk),
                         errhint("Use \"auto\" or \"key\".")));
-    if (arguments.on_error == nullptr || strcmp(arguments.on_error, "fail") != 0)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("invalid value for on_error: \"%s\"",
-                               arguments.on_error == nullptr ? "NULL" : arguments.on_error),
-                        errdetail("A job of this version stops at the first row that it cannot process."),
-                        errhint("Use on_error => 'fail'.")));
-    if (arguments.has_reject_limit)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("reject_limit and reject_percent need a job that skips rows"), errhint("Leave them out.")));
     if (arguments.has_workers) settings::check_workers(arguments.workers);
     settings::check_chunk_rows(arguments.chunk_rows);
     if (arguments.name != nullptr && arguments.name[0] == '\0')
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a job's name must not be empty"),
                         errhint("Give a name, or NULL for a job without one.")));
+}
+
+// on_error and the limits of a job that skips rows, checked and put into the job.
+void fill_on_error(catalog::Job *job, const Arguments &arguments) {
+    const bool skips = arguments.on_error != nullptr && strcmp(arguments.on_error, "skip") == 0;
+    if (!skips && (arguments.on_error == nullptr || strcmp(arguments.on_error, "fail") != 0))
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("invalid value for on_error: \"%s\"", arguments.on_error == nullptr ? "NULL" : arguments.on_error),
+             errhint("Use \"fail\", which stops at the first row that cannot be processed, or \"skip\", which "
+                     "keeps such rows aside in stride.rejects.")));
+    if (!skips && (arguments.has_reject_limit || arguments.reject_percent != 0))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("reject_limit and reject_percent need a job that skips rows"),
+                        errhint("Add on_error => 'skip', or leave them out.")));
+    if (arguments.has_reject_limit && arguments.reject_limit < 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reject_limit must not be negative"),
+                        errhint("Give the most rows that may be kept aside, or NULL for no limit.")));
+    job->on_error = pstrdup(arguments.on_error);
+    job->reject_limit = arguments.has_reject_limit ? arguments.reject_limit : -1;
+    job->reject_percent = -1;
+    if (arguments.reject_percent == 0) return;
+    job->reject_percent = DatumGetFloat8(DirectFunctionCall1(numeric_float8, arguments.reject_percent));
+    if (!(job->reject_percent >= 0 && job->reject_percent <= 100))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reject_percent must be between 0 and 100"),
+                        errhint("Give the percentage of rows that may be kept aside, or NULL for no limit.")));
 }
 
 void check_dependencies(ArrayType *depends_on) {
@@ -150,7 +167,8 @@ void fill_statement(catalog::Job *job, const analysis::Statement &statement) {
 void fill_sink(catalog::Job *job, const settings::Settings &settings) {
     const int nest_level = pg::pin_search_path();
     PlannedStmt *plan =
-        walk::plan_through_key(analysis::analyse_stored(job->stored_sql), job->stored_sql, job->source, job->key_index).statement;
+        walk::plan_through_key(analysis::analyse_stored(job->stored_sql), job->stored_sql, job->source, job->key_index)
+            .statement;
     const char *refusal = settings.statement_sink ? "the setting sink says so" : sink::bulk_refusal(plan);
     pg::unpin(nest_level);
     job->sink = pstrdup(refusal == nullptr ? "bulk" : "statement");
@@ -173,6 +191,7 @@ catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **w
     check_owner();
     check_dependencies(arguments.depends_on);
     catalog::Job *job = static_cast<catalog::Job *>(palloc0(sizeof(catalog::Job)));
+    fill_on_error(job, arguments);
     job->settings = settings::check_settings(arguments.settings, nullptr);
     const settings::Settings settings = settings::resolve_settings(job->settings);
     char *source_alias = work.source_alias == nullptr ? arguments.source_alias : pstrdup(work.source_alias);
@@ -192,7 +211,6 @@ catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **w
     job->wanted_key = arguments.key;
     job->workers = arguments.has_workers ? arguments.workers : settings::default_workers;
     job->chunk_rows = arguments.chunk_rows;
-    job->on_error = arguments.on_error;
     job->depends_on = arguments.depends_on;
     job->has_start_at = arguments.has_start_at;
     job->start_at = arguments.start_at;

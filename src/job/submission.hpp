@@ -18,7 +18,9 @@ struct Arguments {
     int32 workers;
     int32 chunk_rows;
     char *on_error;
-    bool has_reject_limit; // reject_limit or reject_percent was given
+    bool has_reject_limit;
+    int64 reject_limit;
+    Datum reject_percent; // numeric, 0 = NULL
     ArrayType *depends_on;
     bool has_start_at;
     TimestampTz start_at;

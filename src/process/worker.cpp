@@ -5,6 +5,7 @@
 #include "bridge/attempt.hpp"
 #include "settings/settings.hpp"
 #include "core/chunk_sizer.hpp"
+#include "core/error_policy.hpp"
 #include "job/chunk_statement.hpp"
 #include "job/session_settings.hpp"
 #include "pg/test_point.hpp"
@@ -122,8 +123,8 @@ bool claim_half(Worker *worker, catalog::Split *split) {
         walk::Key key = walk::load_key(source, worker->job->key_index);
         table_close(source, NoLock);
         if (catalog::halve_largest(worker->job->job_id, compare_keys, &key)) {
-            double wait_ms;
-            claimed = catalog::claim_split(worker->job->job_id, worker->order.cookie, split, &wait_ms);
+            catalog::BackOff back_off;
+            claimed = catalog::claim_split(worker->job->job_id, worker->order.cookie, split, &back_off);
         }
         pg::commit_transaction();
     });
@@ -134,18 +135,28 @@ bool claim_half(Worker *worker, catalog::Split *split) {
     return false;
 }
 
+// Waits a while of the time that a split backs off, at most so long that a stop or another split is seen soon.
+void nap(const Worker &worker, const catalog::BackOff &back_off) {
+    const char *reason = psprintf("another try in %.0f s, after %d failed: %s", back_off.ms / 1000, back_off.attempts,
+                                  back_off.error == nullptr ? "an error" : back_off.error);
+    shared::set_phase(worker.slot, Phase::waiting);
+    shared::set_waiting_for(worker.slot, reason);
+    pg::wait_latch(static_cast<long>(Min(back_off.ms, longest_nap_ms)) + 1, PG_WAIT_EXTENSION);
+    shared::set_waiting_for(worker.slot, nullptr);
+}
+
 // Claims a split, or halves one; waits for one that backs off.  False when there is nothing left for this worker.
 bool claim(Worker *worker, catalog::Split *split) {
     for (;;) {
         MemoryContextReset(worker->chunk_memory);
         MemoryContextSwitchTo(worker->chunk_memory);
         shared::set_phase(worker->slot, Phase::claiming);
-        double wait_ms = -1;
+        catalog::BackOff back_off = {};
         bool found = false;
         ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
             pg::begin_transaction();
             MemoryContextSwitchTo(worker->chunk_memory);
-            found = catalog::claim_split(worker->job->job_id, worker->order.cookie, split, &wait_ms);
+            found = catalog::claim_split(worker->job->job_id, worker->order.cookie, split, &back_off);
             STRIDE_TEST_POINT("before_claim_commit");
             pg::commit_transaction();
         });
@@ -156,31 +167,29 @@ bool claim(Worker *worker, catalog::Split *split) {
         }
         if (found || asked_to_stop(*worker)) return found;
         if (claim_half(worker, split)) return true;
-        if (wait_ms < 0) return false;
-        shared::set_phase(worker->slot, Phase::waiting);
-        shared::set_waiting_for(worker->slot, "backs off after an error");
-        pg::wait_latch(static_cast<long>(Min(wait_ms, longest_nap_ms)) + 1, PG_WAIT_EXTENSION);
-        shared::set_waiting_for(worker->slot, nullptr);
+        if (back_off.ms < 0) return false;
+        nap(*worker, back_off);
         if (asked_to_stop(*worker)) return false;
     }
 }
 
-void return_split(const catalog::Split &split) {
+void return_split(const Worker &worker, const catalog::Split &split) {
     pg::begin_transaction();
-    catalog::give_back(split);
+    catalog::give_back(split, worker.carry.retries);
     pg::commit_transaction();
 }
 
-void show_activity(const Worker &worker, const catalog::Split &split) {
+void show_activity(const Worker &worker, const catalog::Split &split, int64 limit) {
     pg_atomic_write_u32(&worker.slot->split, static_cast<uint32>(split.split));
     pg_atomic_write_u32(&worker.slot->chunk, static_cast<uint32>(split.chunks + 1));
-    pg_atomic_write_u64(&worker.slot->chunk_rows, static_cast<uint64>(worker.sizer.rows()));
+    pg_atomic_write_u64(&worker.slot->chunk_rows, static_cast<uint64>(limit));
 }
 
 // Runs the chunks of one split.  False when the worker is to end.
 bool run_split(Worker *worker, catalog::Split *split) {
     const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt, worker->slot};
-    chunk::Carry carry = {};
+    worker->carry = {};
+    worker->bisect = {};
     for (;;) {
         // The fence reads the split's keys anew; those of the last chunk go with its memory.
         split->lower = split->position = split->upper = nullptr;
@@ -192,24 +201,26 @@ bool run_split(Worker *worker, catalog::Split *split) {
         reload_if_altered(worker);
         hold_while_disabled(worker);
         if (asked_to_stop(*worker)) {
-            return_split(*split);
+            return_split(*worker, *split);
             return false;
         }
         job::ChunkStatement work(*worker->job, worker->settings);
-        show_activity(*worker, *split);
+        const int64 limit = worker->bisect.limit(core::rows_at_retry(worker->sizer.rows(), split->attempts));
+        show_activity(*worker, *split, limit);
         pgstat_report_activity(STATE_RUNNING, worker->activity);
         chunk::Result result = {};
-        ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
-            result = chunk::run_chunk(work, identity, split, worker->sizer.rows(), carry);
-        });
+        ErrorData *error = bridge::attempt(
+            worker->chunk_memory, [&] { chunk::run_chunk(work, identity, split, limit, &worker->carry, &result); });
         if (error != nullptr) {
             AbortCurrentTransaction();
-            return handle_chunk_error(worker, *split, error);
+            const Next next = handle_chunk_error(worker, FailedChunk{work, identity, split, result, limit, error});
+            if (next == Next::same_split) continue;
+            return next == Next::other_split;
         }
         if (result.outcome == chunk::Outcome::fenced) return true;
-        worker->sizer.record(result.rows_read, result.work_ms);
+        worker->bisect.passed(result.reach.rows);
+        if (limit == worker->sizer.rows()) worker->sizer.record(result.reach.rows, result.work_ms);
         if (result.outcome == chunk::Outcome::split_done) return true;
-        carry = result.carry;
     }
 }
 

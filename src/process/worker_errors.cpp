@@ -1,5 +1,5 @@
 // Errors of a worker's chunks.
-// Regime: pg.  Each function runs a short transaction of its own.
+// Regime: pg.  Each function runs short transactions of its own.
 #include "core/backoff.hpp"
 #include "core/error_policy.hpp"
 
@@ -7,6 +7,7 @@
 
 #include "bridge/attempt.hpp"
 #include "catalog/request.hpp"
+#include "chunk/reject.hpp"
 #include "pg/transaction.hpp"
 
 namespace stride::process {
@@ -44,13 +45,125 @@ void in_transaction(Worker *worker, F &&f) {
     proc_exit(1);
 }
 
-void end_with(Worker *worker, const catalog::Split *split, const char *policy, ErrorData *error) {
+// Ends the worker's part in the job with a failure that the scheduler obeys.  `row_key` is that of the row at fault,
+// nullptr if that is not known.
+Next end_with(Worker *worker, const catalog::Split *split, const char *policy, const ErrorData *error,
+              ArrayType *row_key) {
     in_transaction(worker, [&] {
-        if (split != nullptr) catalog::give_back(*split);
+        if (split != nullptr) catalog::give_back(*split, worker->carry.retries);
         catalog::append_failure(catalog::Failure{
             worker->job->job_id, split == nullptr ? 0 : split->split, worker->job->attempt, policy,
-            split == nullptr ? nullptr : split->position, split == nullptr ? nullptr : split->upper, error});
+            split == nullptr ? nullptr : split->position, split == nullptr ? nullptr : split->upper, row_key, error});
     });
+    return Next::end;
+}
+
+const char *refusal_text(const catalog::Job &job, const chunk::PassingResult &passing) {
+    const long long kept = static_cast<long long>(passing.rejected - 1);
+    const long long judged = static_cast<long long>(passing.judged);
+    switch (passing.verdict) {
+    case core::RejectVerdict::over_rows:
+        return psprintf("%lld rows have been kept aside, and reject_limit is %lld.", kept,
+                        static_cast<long long>(job.reject_limit));
+    case core::RejectVerdict::over_percent:
+        return psprintf("%lld of %lld rows have been kept aside, and reject_percent is %g.", kept, judged - 1,
+                        job.reject_percent);
+    case core::RejectVerdict::all_bad:
+        return psprintf("The first %lld rows were all bad.", judged);
+    case core::RejectVerdict::mostly_bad:
+        return psprintf("%lld of %lld rows were bad.", kept + 1, judged);
+    case core::RejectVerdict::within:
+        break;
+    }
+    return "";
+}
+
+// The bad row's error, with what made the job stop at it.
+Next fail_over_limit(Worker *worker, const FailedChunk &chunk, const chunk::PassingResult &passing) {
+    const char *why = refusal_text(*worker->job, passing);
+    ErrorData error = *chunk.error;
+    error.detail = error.detail == nullptr ? pstrdup(why) : psprintf("%s\n%s", error.detail, why);
+    if (error.hint == nullptr)
+        error.hint = pstrdup("SELECT * FROM stride.rejects shows the rows that were kept aside.");
+    return end_with(worker, chunk.split, "fail", &error, chunk.tried.reach.last);
+}
+
+// Tries once to pass the row; false, with the error in *failure, when that failed.
+bool try_to_pass(Worker *worker, const FailedChunk &chunk, bool with_data, chunk::PassingResult *passing,
+                 ErrorData **failure) {
+    const chunk::BadRow bad = {chunk.tried.reach.last, chunk.error, with_data};
+    const core::RejectLimits limits = {worker->job->reject_limit, worker->job->reject_percent};
+    *failure = bridge::attempt(worker->chunk_memory, [&] {
+        MemoryContextSwitchTo(worker->chunk_memory);
+        chunk::pass_bad_row(chunk.work, chunk.identity, chunk.split, bad, limits, &worker->carry, passing);
+    });
+    if (*failure == nullptr) return true;
+    AbortCurrentTransaction();
+    return false;
+}
+
+Next retry_later(Worker *worker, const FailedChunk &chunk, const ErrorData *error, ErrorPolicy policy);
+
+// One row is left that fails by itself.
+Next pass_or_fail(Worker *worker, const FailedChunk &chunk) {
+    if (strcmp(worker->job->on_error, "skip") != 0)
+        return end_with(worker, chunk.split, "fail", chunk.error, chunk.tried.reach.last);
+    chunk::PassingResult passing;
+    ErrorData *failure;
+    // A value that has no jsonb form must not keep its row from being passed.
+    if (!try_to_pass(worker, chunk, true, &passing, &failure) && !is_transient(failure) &&
+        policy_of(*worker, failure) != ErrorPolicy::interrupt)
+        (void)try_to_pass(worker, chunk, false, &passing, &failure);
+    if (failure != nullptr) return retry_later(worker, chunk, failure, policy_of(*worker, failure));
+    switch (passing.outcome) {
+    case chunk::Passing::passed:
+        worker->bisect.rejected();
+        return passing.split_done ? Next::other_split : Next::same_split;
+    case chunk::Passing::gone:
+        return Next::same_split;
+    case chunk::Passing::fenced:
+        return Next::other_split;
+    case chunk::Passing::refused:
+        return fail_over_limit(worker, chunk, passing);
+    }
+    pg_unreachable();
+}
+
+// The fault of some row: goes on with smaller chunks until it is the only one.
+Next narrow_down(Worker *worker, const FailedChunk &chunk) {
+    worker->carry.retries++;
+    // An error of the look ahead itself leaves no row to name.
+    const int64 rows = chunk.tried.reach.rows;
+    worker->bisect.failed(rows > 0 ? rows : chunk.limit);
+    if (!worker->bisect.isolated()) return Next::same_split;
+    if (rows == 0) return end_with(worker, chunk.split, "fail", chunk.error, nullptr);
+    return pass_or_fail(worker, chunk);
+}
+
+// A passing error: the split is given back for a while, until it has failed too often.
+Next retry_later(Worker *worker, const FailedChunk &chunk, const ErrorData *error, ErrorPolicy policy) {
+    const int attempt = chunk.split->attempts + 1;
+    switch (policy) {
+    case ErrorPolicy::interrupt:
+        in_transaction(worker, [&] { catalog::give_back(*chunk.split, worker->carry.retries); });
+        return Next::end;
+    case ErrorPolicy::bisect:
+    case ErrorPolicy::fail:
+        return end_with(worker, chunk.split, "fail", error, nullptr);
+    case ErrorPolicy::pause:
+        return end_with(worker, chunk.split, "pause", error, nullptr);
+    case ErrorPolicy::retry:
+    case ErrorPolicy::wait_and_retry:
+    case ErrorPolicy::shrink:
+        break;
+    }
+    if (attempt > worker->settings.retry_limit) return end_with(worker, chunk.split, "pause", error, nullptr);
+    const double factor = policy == ErrorPolicy::wait_and_retry ? long_wait_factor : 1;
+    const char *text = psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
+    in_transaction(worker, [&] {
+        catalog::back_off(*chunk.split, delay_ms(*worker, attempt, factor), text, worker->carry.retries + 1);
+    });
+    return Next::other_split;
 }
 
 } // namespace
@@ -62,39 +175,23 @@ bool is_transient(const ErrorData *error) {
            error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION;
 }
 
-bool handle_chunk_error(Worker *worker, const catalog::Split &split, ErrorData *error) {
-    const ErrorPolicy policy = policy_of(*worker, error);
-    const int attempt = split.attempts + 1;
-    const bool exhausted = attempt > worker->settings.retry_limit;
-    switch (policy) {
-    case ErrorPolicy::interrupt:
-        in_transaction(worker, [&] { catalog::give_back(split); });
-        return false;
-    case ErrorPolicy::retry:
-    case ErrorPolicy::wait_and_retry:
-    case ErrorPolicy::shrink: {
-        if (exhausted) break;
-        const double factor = policy == ErrorPolicy::wait_and_retry ? long_wait_factor : 1;
-        if (policy == ErrorPolicy::shrink) worker->sizer.shrink();
-        in_transaction(worker, [&] { catalog::back_off(split, delay_ms(*worker, attempt, factor), true); });
-        return true;
+Next handle_chunk_error(Worker *worker, const FailedChunk &chunk) {
+    MemoryContextSwitchTo(worker->chunk_memory);
+    const ErrorPolicy policy = policy_of(*worker, chunk.error);
+    if (policy == ErrorPolicy::bisect) return narrow_down(worker, chunk);
+    if (policy == ErrorPolicy::shrink && chunk.limit > 1) {
+        worker->carry.retries++;
+        worker->sizer.shrink();
+        return Next::same_split;
     }
-    case ErrorPolicy::pause:
-        break;
-    case ErrorPolicy::bisect:
-    case ErrorPolicy::fail:
-        end_with(worker, &split, "fail", error);
-        return false;
-    }
-    end_with(worker, &split, "pause", error);
-    return false;
+    return retry_later(worker, chunk, chunk.error, policy);
 }
 
 void record_planning_error(Worker *worker, ErrorData *error) {
     const ErrorPolicy policy = policy_of(*worker, error);
     if (policy == ErrorPolicy::interrupt) return;
     const bool fails = policy == ErrorPolicy::fail || policy == ErrorPolicy::bisect;
-    end_with(worker, nullptr, fails ? "fail" : "pause", error);
+    (void)end_with(worker, nullptr, fails ? "fail" : "pause", error, nullptr);
 }
 
 } // namespace stride::process

@@ -1,11 +1,14 @@
-// What a worker does about an error: the policy of core/error_policy.hpp, written to split and failure.
+// What a worker does about an error: the policy of core/error_policy.hpp, written to split, reject and failure.
 // Regime: pg.  Called after the failed transaction was aborted.
 #pragma once
+
+#include "core/bisect.hpp"
+#include "core/chunk_sizer.hpp"
 
 #include "catalog/job.hpp"
 #include "settings/settings.hpp"
 #include "catalog/split.hpp"
-#include "core/chunk_sizer.hpp"
+#include "chunk/transaction.hpp"
 #include "shared/worker_order.hpp"
 #include "shared/worker_slots.hpp"
 
@@ -21,10 +24,26 @@ struct Worker {
     MemoryContext job_memory = nullptr;   // reset when the job's row is read again
     MemoryContext chunk_memory = nullptr; // reset before every chunk
     const char *activity = nullptr;
+    // Of the split that it runs.
+    core::Bisect bisect;
+    chunk::Carry carry = {};
 };
 
-// Writes down what became of the chunk; true when the worker may go on with other splits.
-bool handle_chunk_error(Worker *worker, const catalog::Split &split, ErrorData *error);
+// One attempt at a chunk that failed.
+struct FailedChunk {
+    chunk::Work &work;
+    const chunk::Identity &identity;
+    catalog::Split *split;
+    const chunk::Result &tried;
+    int64 limit;
+    ErrorData *error;
+};
+
+// Where the worker goes on.
+enum class Next { same_split, other_split, end };
+
+// Writes down what became of the chunk, and passes the row at fault where the job allows that.
+Next handle_chunk_error(Worker *worker, const FailedChunk &chunk);
 
 // An error before a split was claimed: fails or pauses the job.
 void record_planning_error(Worker *worker, ErrorData *error);

@@ -153,7 +153,8 @@ long advance_running(Queue *queue, Job *job) {
     const catalog::SplitCounts counts = catalog::count_splits(job->job_id);
     if (counts.all > 0 && counts.done == counts.all) {
         if (!catalog::raise_epochs(job->job_id)) return slotless_wait_ms;
-        move_job(job, JobState::succeeded, ourselves, "finish", nullptr);
+        move_job(job, counts.rejected > 0 ? JobState::succeeded_with_rejects : JobState::succeeded, ourselves, "finish",
+                 nullptr);
         return -1;
     }
     const Admission admission = admit(*job);

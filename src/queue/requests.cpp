@@ -2,6 +2,7 @@
 // Regime: pg.
 #include "queue/requests.hpp"
 
+#include "catalog/reject.hpp"
 #include "queue/rebind.hpp"
 #include "queue/transition.hpp"
 #include "shared/wakeup.hpp"
@@ -82,7 +83,7 @@ bool apply_request(const catalog::Request &request) {
     } else if (strcmp(request.action, "alter") == 0) {
         alter(*job, by, request.arguments);
     } else if (strcmp(request.action, "forget") == 0) {
-        if (core::terminal(job->state))
+        if (core::terminal(job->state) && !catalog::has_rejects(job->job_id))
             catalog::delete_job(job->job_id);
         else
             note_ignored(*job, by, "forget");

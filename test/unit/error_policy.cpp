@@ -100,3 +100,13 @@ BOOST_AUTO_TEST_CASE(every_rule_is_reached) {
         BOOST_TEST(name(policy(code)) == name(rule.policy), code);
     }
 }
+
+BOOST_AUTO_TEST_CASE(retries_shrink_after_a_while) {
+    using stride::core::rows_at_retry;
+    BOOST_TEST(rows_at_retry(1000, 0) == 1000);
+    BOOST_TEST(rows_at_retry(1000, 10) == 1000);
+    BOOST_TEST(rows_at_retry(1000, 11) == 500);
+    BOOST_TEST(rows_at_retry(1000, 13) == 125);
+    BOOST_TEST(rows_at_retry(1000, 1000) == 1);
+    BOOST_TEST(rows_at_retry(1, 1000) == 1);
+}

@@ -1,0 +1,29 @@
+// stride_catalog.reject, typed: the rows kept aside, and the counts that a job's limits go by.
+// Regime: pg.  Locks: lock_counts(), held to the end of the transaction, so that the rejects of a job are counted one
+// after the other; those who take it hold their own split's row already and wait for no other row after it.
+#pragma once
+
+#include "pg/fixed.hpp"
+
+namespace stride::catalog {
+
+struct Reject {
+    int64 job_id;
+    int32 split;
+    int32 chunk;
+    ArrayType *row_key;
+    Jsonb *row_data; // nullptr = could not be read
+    const ErrorData *error;
+};
+void insert_reject(const Reject &reject);
+
+bool has_rejects(int64 job_id);
+
+// Takes the job's lock and counts its rows judged so far, committed ones, rejected ones included.
+struct RejectCounts {
+    int64 judged;
+    int64 rejected;
+};
+RejectCounts lock_counts(int64 job_id);
+
+} // namespace stride::catalog
