@@ -152,6 +152,7 @@ SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders s ON t.id >
 SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING (orders o JOIN no_key n ON n.id = o.id) ON t.id = o.id WHEN MATCHED THEN DELETE$$);
 SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING (SELECT customer_id, sum(amount) FROM orders GROUP BY 1) s ON t.id = s.customer_id WHEN MATCHED THEN DELETE$$);
 SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING (SELECT o.* FROM orders o WHERE id IN (SELECT id FROM orders_copy)) s ON t.id = s.id WHEN MATCHED THEN DELETE$$);
+SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders s ON t.id = s.id WHEN MATCHED AND s.tableoid = 1 THEN DELETE$$);
 SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders s ON t.id = s.id WHEN MATCHED THEN UPDATE SET id = s.id + 1$$);
 SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders s ON t.id = s.id WHEN NOT MATCHED THEN INSERT (id) VALUES (s.customer_id)$$);
 SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING (VALUES (1)) s (id) ON t.id = s.id WHEN MATCHED THEN DELETE$$);

@@ -46,6 +46,7 @@ CALL compare($$UPDATE %T AS t SET label = r.label FROM regions AS r WHERE r.regi
 CALL compare($$DELETE FROM %T WHERE id % 5 = 1 OR amount < 300$$);
 CALL compare($$DELETE FROM %T AS t USING regions AS r WHERE r.region = t.region AND r.label LIKE '%3'$$);
 CALL compare($$MERGE INTO %T AS t USING orders AS o ON t.id = o.id WHEN MATCHED AND o.region = 3 THEN DELETE WHEN MATCHED THEN UPDATE SET label = 'merged' WHEN NOT MATCHED THEN INSERT (id, customer) VALUES (o.id, o.customer)$$);
+CALL compare($$MERGE INTO %T AS t USING (orders AS o LEFT JOIN regions AS r ON r.region = o.region) ON t.id = o.id WHEN MATCHED AND o.region > 1 THEN UPDATE SET label = length(o::text)::text || coalesce(r::text, '') WHEN NOT MATCHED THEN INSERT (id) VALUES (o.id)$$);
 
 -- SELECT f(..) over a table: each row once.
 CREATE TABLE seen (id bigint);

@@ -104,6 +104,13 @@ void check_privileges(Query *query);
 // ---- merge_check.cpp: raises if the chunks of a MERGE could meet in one target row.
 void check_merge(Query *query);
 
+// ---- filtered_source.cpp
+
+// Puts SELECT * FROM table WHERE qual in the place of a table reference, whose number does not change.  Not for one whose
+// system columns are read.
+void filter_source(Query *query, int rtindex, Node *qual);
+void refuse_source_system_columns(Query *query, const Candidate &driver);
+
 // ---- freeze_time.cpp
 
 // now(), transaction_timestamp(), statement_timestamp(), age() of one argument, and the CURRENT_* and LOCAL* forms.

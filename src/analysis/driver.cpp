@@ -312,15 +312,11 @@ Driver find_driver(Query *query, Oid source, const char *source_alias) {
 }
 
 void add_range(Query *query, const Driver &driver, Node *qual) {
-    FromExpr *place = driver.level->jointree;
     if (query->commandType == CMD_MERGE && driver.level == query) {
-        // The quals of a MERGE's own jointree are its ON (until 17).  transform_MERGE_to_join() takes the first member of
-        // fromlist, whatever it is, as the source's side of the join: a FromExpr filters the source before it.
-        ListCell *first = list_head(place->fromlist);
-        if (!IsA(lfirst(first), FromExpr)) lfirst(first) = makeFromExpr(list_make1(lfirst(first)), nullptr);
-        place = static_cast<FromExpr *>(lfirst(first));
+        filter_source(query, driver.rtindex, qual);
+    } else {
+        driver.level->jointree->quals = make_and_qual(driver.level->jointree->quals, qual);
     }
-    place->quals = make_and_qual(place->quals, qual);
 }
 
 } // namespace stride::analysis

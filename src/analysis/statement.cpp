@@ -126,6 +126,7 @@ void judge_driver(Query *query, Statement &statement, const Candidate &driver, b
     refuse_driver_kind(entry_of(driver));
     refuse_self_reference(query, statement, per_chunk);
     if (statement.kind == StatementKind::merge) check_merge(query);
+    refuse_source_system_columns(query, driver);
     if (statement.kind == StatementKind::select) refuse_idle_select(query);
 }
 
@@ -157,24 +158,6 @@ void round_trip(Statement &statement, List *before, int position) {
                                   relation_name(statement.source), statement.source_alias),
                         errhint("Give each reference to it an alias of its own.")));
     }
-}
-
-// The condition that add_range() put around the source of a MERGE, taken out again; nullptr if there is none.
-Node *take_merge_range(Query *query) {
-    ListCell *first = query->commandType == CMD_MERGE ? list_head(query->jointree->fromlist) : nullptr;
-    if (first == nullptr || !IsA(lfirst(first), FromExpr)) return nullptr;
-    FromExpr *around = static_cast<FromExpr *>(lfirst(first));
-    lfirst(first) = linitial(around->fromlist);
-    return around->quals;
-}
-
-// That condition as text: it reads one table reference only.
-char *deparse_merge_range(Query *query, Node *range) {
-    Bitmapset *members = pull_varnos(nullptr, range);
-    const int rtindex = bms_singleton_member(members);
-    const RangeTblEntry *rte = entry_at(query, rtindex);
-    ChangeVarNodes(range, rtindex, 1, 0);
-    return deparse_expression(range, deparse_context_for(rte->eref->aliasname, rte->relid), true, false);
 }
 
 } // namespace
@@ -295,12 +278,7 @@ Query *analyse_stored(const char *sql) {
 
 char *deparse(Query *query) {
     const int level = pin();
-    Query *copy = static_cast<Query *>(copyObjectImpl(query)); // copyObject() is C only
-    Node *range = take_merge_range(copy);
-    char *sql = pg_get_querydef(copy, false);
-    if (range != nullptr)
-        sql = psprintf("%s /* of the source, before it is joined, only rows with: %s */", sql,
-                       deparse_merge_range(copy, range));
+    char *sql = pg_get_querydef(static_cast<Query *>(copyObjectImpl(query)), false); // copyObject() is C only
     pg::unpin(level);
     return sql;
 }

@@ -76,7 +76,7 @@ Query *analyse_raw(const Parsed &parsed);
 Statement *analyse(const Parsed &parsed, const AnalysisOptions &options);
 
 // Where the driving relation stands in an analysed (not rewritten) tree: the query level that holds it and its
-// range table index there; for a MERGE, the level is the top one and the range goes into a FromExpr around the source.
+// range table index there.
 struct Driver {
     Query *level;
     int rtindex;
@@ -85,7 +85,7 @@ struct Driver {
 // Finds `source` by oid and alias; raises XX000 if it is not there exactly once.
 Driver find_driver(Query *query, Oid source, const char *source_alias);
 
-// Adds `qual` to the driver's level: to the jointree of that level, or, for a MERGE, around its source.
+// Adds `qual` to the driver: to the conditions of its level, or, where that is a MERGE, in a subquery in its place.
 void add_range(Query *query, const Driver &driver, Node *qual);
 
 // Parse analysis of Statement::sql (which names everything), under search_path = pg_catalog, pg_temp.  Not rewritten.
@@ -95,8 +95,7 @@ Query *analyse_stored(const char *sql);
 // FirstLowInvalidHeapAttributeNumber.
 void refuse_key_update(const Statement &statement, const Bitmapset *key_columns);
 
-// The tree as SQL with every name qualified.  For a MERGE after add_range() the range, which has no syntax there, follows
-// in a comment; all else can be run as it is printed.
+// The tree as SQL with every name qualified.
 char *deparse(Query *query);
 
 } // namespace stride::analysis
