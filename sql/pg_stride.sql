@@ -105,9 +105,12 @@ CREATE TABLE stride_catalog.split (
     rows_rejected  bigint NOT NULL DEFAULT 0,
     plan_ms        double precision NOT NULL DEFAULT 0,
     read_ms        double precision NOT NULL DEFAULT 0,
+    transform_ms   double precision NOT NULL DEFAULT 0,
     write_ms       double precision NOT NULL DEFAULT 0,
+    index_ms       double precision NOT NULL DEFAULT 0,
     checkpoint_ms  double precision NOT NULL DEFAULT 0,
     commit_ms      double precision NOT NULL DEFAULT 0,
+    wait_ms        double precision NOT NULL DEFAULT 0,
     wal_bytes      bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (job_id, split)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
@@ -136,8 +139,12 @@ CREATE TABLE stride_catalog.chunk (
     finished_at    timestamptz NOT NULL,
     plan_ms        double precision NOT NULL,
     read_ms        double precision NOT NULL,
+    transform_ms   double precision NOT NULL,
     write_ms       double precision NOT NULL,
+    index_ms       double precision NOT NULL,
     checkpoint_ms  double precision NOT NULL,
+    commit_ms      double precision NOT NULL,
+    wait_ms        double precision NOT NULL,
     wal_bytes      bigint NOT NULL,
     PRIMARY KEY (job_id, split, chunk)
 );
@@ -504,9 +511,12 @@ SELECT j.job_id,
        CASE WHEN j.mine THEN j.error_message END AS error_message,
        s.plan_ms,
        s.read_ms,
+       s.transform_ms,
        s.write_ms,
+       s.index_ms,
        s.checkpoint_ms,
        s.commit_ms,
+       s.wait_ms,
        s.wal_bytes,
        CASE WHEN j.mine THEN j.error_detail END AS error_detail,
        CASE WHEN j.mine THEN j.error_hint END AS error_hint,
@@ -533,9 +543,12 @@ FROM stride_catalog.visible_job AS j
                 coalesce(sum(p.retries), 0)::bigint AS retries,
                 coalesce(sum(p.plan_ms), 0) AS plan_ms,
                 coalesce(sum(p.read_ms), 0) AS read_ms,
+                coalesce(sum(p.transform_ms), 0) AS transform_ms,
                 coalesce(sum(p.write_ms), 0) AS write_ms,
+                coalesce(sum(p.index_ms), 0) AS index_ms,
                 coalesce(sum(p.checkpoint_ms), 0) AS checkpoint_ms,
                 coalesce(sum(p.commit_ms), 0) AS commit_ms,
+                coalesce(sum(p.wait_ms), 0) AS wait_ms,
                 coalesce(sum(p.wal_bytes), 0)::bigint AS wal_bytes
          FROM stride_catalog.split AS p
          WHERE p.job_id = j.job_id) AS s;
@@ -633,9 +646,12 @@ SELECT s.job_id,
        s.retries,
        s.plan_ms,
        s.read_ms,
+       s.transform_ms,
        s.write_ms,
+       s.index_ms,
        s.checkpoint_ms,
        s.commit_ms,
+       s.wait_ms,
        s.wal_bytes
 FROM stride_catalog.split AS s
      JOIN stride_catalog.visible_job AS j ON j.job_id = s.job_id;
@@ -654,8 +670,12 @@ SELECT c.job_id,
        c.finished_at,
        c.plan_ms,
        c.read_ms,
+       c.transform_ms,
        c.write_ms,
+       c.index_ms,
        c.checkpoint_ms,
+       c.commit_ms,
+       c.wait_ms,
        c.wal_bytes,
        c.rows_filtered,
        c.rows_rejected,
@@ -763,10 +783,13 @@ COMMENT ON COLUMN stride.jobs.retries IS 'Chunks tried again, after a passing er
 COMMENT ON COLUMN stride.jobs.error_sqlstate IS 'SQLSTATE of the error that ended the job, or NULL.';
 COMMENT ON COLUMN stride.jobs.error_message IS 'Its message. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.jobs.plan_ms IS 'Time spent on analysis and planning of the chunk statement, summed over workers, in ms.';
-COMMENT ON COLUMN stride.jobs.read_ms IS 'Time spent looking ahead in the key''s index for the chunk''s end, summed over workers, in ms.';
-COMMENT ON COLUMN stride.jobs.write_ms IS 'Time spent in the chunk statement, reading, transforming and writing, with its triggers and constraints, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.read_ms IS 'Time spent reading: looking ahead in the key''s index for the chunk''s end, and in the statement''s scans, joins, conditions, sorts and aggregates, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.transform_ms IS 'Time spent on the expressions of the statement''s columns and on functions in its FROM, timed on every 16th row or so, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.write_ms IS 'Time spent writing rows, with their constraints and triggers, and with their index entries where the sink is the executor, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.index_ms IS 'Time that the bulk sink spent on index entries and on noting rows for AFTER ROW triggers; 0 where the sink is the executor, which does so within write_ms, summed over workers, in ms.';
 COMMENT ON COLUMN stride.jobs.checkpoint_ms IS 'Time spent on fence and checks, and on the checkpoint of the same worker''s chunk before, summed over workers, in ms.';
-COMMENT ON COLUMN stride.jobs.commit_ms IS 'Time spent committing, the last chunk of each claim left out, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.commit_ms IS 'Time spent committing the same worker''s chunk before, summed over workers, in ms.';
+COMMENT ON COLUMN stride.jobs.wait_ms IS 'Time that the worker waited before it began: throttles, back-off, stride.enabled, summed over workers, in ms.';
 COMMENT ON COLUMN stride.jobs.wal_bytes IS 'WAL written by the chunks, in bytes.';
 COMMENT ON COLUMN stride.jobs.error_detail IS 'The error''s DETAIL. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.jobs.error_hint IS 'The error''s HINT. NULL for members of pg_monitor who may not act as the owner.';
@@ -839,10 +862,13 @@ COMMENT ON COLUMN stride.splits.rows_rejected IS 'Rows kept aside with their err
 COMMENT ON COLUMN stride.splits.chunks IS 'Committed chunks.';
 COMMENT ON COLUMN stride.splits.retries IS 'Chunks tried again, after a passing error or in smaller parts to find a bad row.';
 COMMENT ON COLUMN stride.splits.plan_ms IS 'Time spent on analysis and planning of the chunk statement, in ms.';
-COMMENT ON COLUMN stride.splits.read_ms IS 'Time spent looking ahead in the key''s index for the chunk''s end, in ms.';
-COMMENT ON COLUMN stride.splits.write_ms IS 'Time spent in the chunk statement, reading, transforming and writing, with its triggers and constraints, in ms.';
+COMMENT ON COLUMN stride.splits.read_ms IS 'Time spent reading: looking ahead in the key''s index for the chunk''s end, and in the statement''s scans, joins, conditions, sorts and aggregates, in ms.';
+COMMENT ON COLUMN stride.splits.transform_ms IS 'Time spent on the expressions of the statement''s columns and on functions in its FROM, timed on every 16th row or so, in ms.';
+COMMENT ON COLUMN stride.splits.write_ms IS 'Time spent writing rows, with their constraints and triggers, and with their index entries where the sink is the executor, in ms.';
+COMMENT ON COLUMN stride.splits.index_ms IS 'Time that the bulk sink spent on index entries and on noting rows for AFTER ROW triggers; 0 where the sink is the executor, which does so within write_ms, in ms.';
 COMMENT ON COLUMN stride.splits.checkpoint_ms IS 'Time spent on fence and checks, and on the checkpoint of the same worker''s chunk before, in ms.';
-COMMENT ON COLUMN stride.splits.commit_ms IS 'Time spent committing, the last chunk of each claim left out, in ms.';
+COMMENT ON COLUMN stride.splits.commit_ms IS 'Time spent committing the same worker''s chunk before, in ms.';
+COMMENT ON COLUMN stride.splits.wait_ms IS 'Time that the worker waited before it began: throttles, back-off, stride.enabled, in ms.';
 COMMENT ON COLUMN stride.splits.wal_bytes IS 'WAL written, in bytes.';
 
 COMMENT ON VIEW stride.chunks IS
@@ -859,9 +885,13 @@ COMMENT ON COLUMN stride.chunks.rows_written IS 'Rows written.';
 COMMENT ON COLUMN stride.chunks.started_at IS 'When its transaction started.';
 COMMENT ON COLUMN stride.chunks.finished_at IS 'When its checkpoint was written, just before the commit.';
 COMMENT ON COLUMN stride.chunks.plan_ms IS 'Time spent on analysis and planning of the chunk statement, in ms.';
-COMMENT ON COLUMN stride.chunks.read_ms IS 'Time spent looking ahead in the key''s index for the chunk''s end, in ms.';
-COMMENT ON COLUMN stride.chunks.write_ms IS 'Time spent in the chunk statement, reading, transforming and writing, with its triggers and constraints, in ms.';
+COMMENT ON COLUMN stride.chunks.read_ms IS 'Time spent reading: looking ahead in the key''s index for the chunk''s end, and in the statement''s scans, joins, conditions, sorts and aggregates, in ms.';
+COMMENT ON COLUMN stride.chunks.transform_ms IS 'Time spent on the expressions of the statement''s columns and on functions in its FROM, timed on every 16th row or so, in ms.';
+COMMENT ON COLUMN stride.chunks.write_ms IS 'Time spent writing rows, with their constraints and triggers, and with their index entries where the sink is the executor, in ms.';
+COMMENT ON COLUMN stride.chunks.index_ms IS 'Time that the bulk sink spent on index entries and on noting rows for AFTER ROW triggers; 0 where the sink is the executor, which does so within write_ms, in ms.';
 COMMENT ON COLUMN stride.chunks.checkpoint_ms IS 'Time spent on fence and checks, and on the checkpoint of the same worker''s chunk before, in ms.';
+COMMENT ON COLUMN stride.chunks.commit_ms IS 'Time spent committing the same worker''s chunk before, in ms.';
+COMMENT ON COLUMN stride.chunks.wait_ms IS 'Time that the worker waited before it began: throttles, back-off, stride.enabled, in ms.';
 COMMENT ON COLUMN stride.chunks.wal_bytes IS 'WAL written, in bytes.';
 COMMENT ON COLUMN stride.chunks.rows_filtered IS 'Driving rows that led to no write.';
 COMMENT ON COLUMN stride.chunks.rows_rejected IS '1 for a row that was kept aside, which is a chunk by itself and counted here only; else 0.';

@@ -35,22 +35,23 @@ constinit pg::FixedStatement update_checkpoint = {
     "WITH advanced AS ("
     " UPDATE stride_catalog.split SET position_key = $6, state = CASE WHEN $7 THEN 'done' ELSE state END,"
     " cookie = CASE WHEN $7 THEN NULL ELSE cookie END, chunks = chunks + 1, attempts = 0, not_before = NULL,"
-    " last_error = NULL, retries = retries + $21, rows_read = rows_read + $10 + $20, rows_rejected = rows_rejected + "
-    "$20,"
-    " rows_written = rows_written + $11, rows_filtered = rows_filtered + $12,"
-    " plan_ms = plan_ms + $14, read_ms = read_ms + $15, write_ms = write_ms + $16,"
-    " checkpoint_ms = checkpoint_ms + $17, commit_ms = commit_ms + $18, wal_bytes = wal_bytes + $19"
+    " last_error = NULL, retries = retries + $24, rows_read = rows_read + $10 + $23,"
+    " rows_rejected = rows_rejected + $23, rows_written = rows_written + $11, rows_filtered = rows_filtered + $12,"
+    " plan_ms = plan_ms + $14, read_ms = read_ms + $15, transform_ms = transform_ms + $16, write_ms = write_ms + $17,"
+    " index_ms = index_ms + $18, checkpoint_ms = checkpoint_ms + $19, commit_ms = commit_ms + $20,"
+    " wait_ms = wait_ms + $21, wal_bytes = wal_bytes + $22"
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND position_key IS NOT DISTINCT FROM $4 AND upper_key = $5"
     " RETURNING chunks)"
     " INSERT INTO stride_catalog.chunk (job_id, split, chunk, lower_key, upper_key, worker, attempt, epoch, rows_read,"
-    " rows_written, rows_filtered, rows_rejected, started_at, finished_at, plan_ms, read_ms, write_ms, checkpoint_ms, "
-    "wal_bytes)"
-    " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $20, $13, clock_timestamp(), $14, $15, $16, $17, $19"
+    " rows_written, rows_filtered, rows_rejected, started_at, finished_at, plan_ms, read_ms, transform_ms, write_ms,"
+    " index_ms, checkpoint_ms, commit_ms, wait_ms, wal_bytes)"
+    " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $23, $13, clock_timestamp(), $14, $15, $16, $17, $18,"
+    " $19, $20, $21, $22"
     " FROM advanced",
-    21,
-    {INT8OID,   INT4OID,   INT8OID,   TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,   BOOLOID,
-     INT4OID,   INT4OID,   INT8OID,   INT8OID,      INT8OID,      TIMESTAMPTZOID, FLOAT8OID,
-     FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID,    INT8OID,      INT8OID,        INT4OID},
+    24,
+    {INT8OID,   INT4OID,   INT8OID,   TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,   BOOLOID,   INT4OID,
+     INT4OID,   INT8OID,   INT8OID,   INT8OID,      TIMESTAMPTZOID, FLOAT8OID,    FLOAT8OID, FLOAT8OID,
+     FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID,    FLOAT8OID,    INT8OID,        INT8OID,   INT4OID},
     nullptr};
 
 constinit pg::FixedStatement update_back_off = {
@@ -115,27 +116,19 @@ bool fence(Split *split) {
 }
 
 bool write_checkpoint(const Split &split, const Checkpoint &checkpoint) {
-    const uint64 written = pg::run_fixed(update_checkpoint, {pg::arg_int64(split.job_id),
-                                                             pg::arg_int32(split.split),
-                                                             pg::arg_int64(split.epoch),
-                                                             pg::arg_array(split.position),
-                                                             pg::arg_array(split.upper),
-                                                             pg::arg_array(checkpoint.position),
-                                                             pg::arg(BoolGetDatum(checkpoint.done)),
-                                                             pg::arg_int32(checkpoint.worker),
-                                                             pg::arg_int32(checkpoint.attempt),
-                                                             pg::arg_int64(checkpoint.rows_read),
-                                                             pg::arg_int64(checkpoint.rows_written),
-                                                             pg::arg_int64(checkpoint.rows_filtered),
-                                                             pg::arg(TimestampTzGetDatum(checkpoint.started_at)),
-                                                             pg::arg(Float8GetDatum(checkpoint.plan_ms)),
-                                                             pg::arg(Float8GetDatum(checkpoint.read_ms)),
-                                                             pg::arg(Float8GetDatum(checkpoint.write_ms)),
-                                                             pg::arg(Float8GetDatum(checkpoint.checkpoint_ms)),
-                                                             pg::arg(Float8GetDatum(checkpoint.previous_commit_ms)),
-                                                             pg::arg_int64(checkpoint.wal_bytes),
-                                                             pg::arg_int64(checkpoint.rows_rejected),
-                                                             pg::arg_int32(checkpoint.retries)});
+    const uint64 written = pg::run_fixed(
+        update_checkpoint,
+        {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(split.epoch),
+         pg::arg_array(split.position), pg::arg_array(split.upper), pg::arg_array(checkpoint.position),
+         pg::arg(BoolGetDatum(checkpoint.done)), pg::arg_int32(checkpoint.worker), pg::arg_int32(checkpoint.attempt),
+         pg::arg_int64(checkpoint.rows_read), pg::arg_int64(checkpoint.rows_written),
+         pg::arg_int64(checkpoint.rows_filtered), pg::arg(TimestampTzGetDatum(checkpoint.started_at)),
+         pg::arg(Float8GetDatum(checkpoint.plan_ms)), pg::arg(Float8GetDatum(checkpoint.read_ms)),
+         pg::arg(Float8GetDatum(checkpoint.transform_ms)), pg::arg(Float8GetDatum(checkpoint.write_ms)),
+         pg::arg(Float8GetDatum(checkpoint.index_ms)), pg::arg(Float8GetDatum(checkpoint.checkpoint_ms)),
+         pg::arg(Float8GetDatum(checkpoint.commit_ms)), pg::arg(Float8GetDatum(checkpoint.wait_ms)),
+         pg::arg_int64(checkpoint.wal_bytes), pg::arg_int64(checkpoint.rows_rejected),
+         pg::arg_int32(checkpoint.retries)});
     return written == 1;
 }
 

@@ -59,9 +59,12 @@ struct Checkpoint {
     TimestampTz started_at;
     double plan_ms;
     double read_ms;
+    double transform_ms;
     double write_ms;
+    double index_ms;
     double checkpoint_ms;
-    double previous_commit_ms; // of the worker's chunk before this one
+    double commit_ms; // of the worker's chunk before this one
+    double wait_ms;   // between that one and this
     int64 wal_bytes;
 };
 

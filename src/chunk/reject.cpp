@@ -30,7 +30,8 @@ catalog::Checkpoint checkpoint_over(const Reach &reach, const Identity &identity
     row.retries = carry.retries;
     row.started_at = started_at;
     row.checkpoint_ms = carry.checkpoint_ms;
-    row.previous_commit_ms = carry.commit_ms;
+    row.commit_ms = carry.commit_ms;
+    row.wait_ms = carry.wait_ms;
     return row;
 }
 

@@ -2,18 +2,12 @@
 // Regime: pg.  See the header for the locks; the order of the steps is the promise (reliability 6.3).
 #include "chunk/transaction.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/test_point.hpp"
 #include "pg/transaction.hpp"
 
 namespace stride::chunk {
 namespace {
-
-double milliseconds_since(const instr_time &start) {
-    instr_time now;
-    INSTR_TIME_SET_CURRENT(now);
-    INSTR_TIME_SUBTRACT(now, start);
-    return INSTR_TIME_GET_MILLISEC(now);
-}
 
 // The owner switch wraps only our fixed statements: between them every identity is the job's owner.
 void require_owner(Oid owner) {
@@ -38,36 +32,36 @@ struct Measured {
     Reach reach;
     int64 written;
     double fence_ms;
-    double read_ms;
     double plan_ms;
-    double write_ms;
+    double look_ahead_ms;
+    double run_ms; // the statement, with its deferred constraints
+    sink::PhaseTimes times;
 };
 
 Measured read_and_write(Work &work, const Identity &identity, const catalog::Split &split, int64 limit, Reach *reach) {
     Measured measured = {};
-    instr_time start;
-
     shared::set_phase(identity.slot, shared::Phase::reading);
-    INSTR_TIME_SET_CURRENT(start);
+    instr_time start = pg::start_clock();
     *reach = measured.reach = work.reach(split.position, split.upper, limit);
-    measured.read_ms = milliseconds_since(start);
+    measured.look_ahead_ms = pg::milliseconds_since(start);
     STRIDE_TEST_POINT("after_peek");
     if (measured.reach.rows == 0) return measured;
 
     shared::set_phase(identity.slot, shared::Phase::writing);
-    INSTR_TIME_SET_CURRENT(start);
+    start = pg::start_clock();
     work.plan(split.position, measured.reach.upper);
-    measured.plan_ms = milliseconds_since(start);
-    INSTR_TIME_SET_CURRENT(start);
-    measured.written = work.run();
+    measured.plan_ms = pg::milliseconds_since(start);
+    start = pg::start_clock();
+    measured.written = work.run(&measured.times);
     make_constraints_immediate();
-    measured.write_ms = milliseconds_since(start);
+    measured.run_ms = pg::milliseconds_since(start);
     STRIDE_TEST_POINT("after_write");
     return measured;
 }
 
 void checkpoint(const Work &work, const Identity &identity, const catalog::Split &split, const Measured &measured,
                 TimestampTz started_at, const Carry &carried, uint64 wal_before) {
+    const sink::PhaseTimes &times = measured.times;
     catalog::Checkpoint row = {};
     row.position = measured.reach.upper;
     row.done = measured.reach.reached_end;
@@ -78,10 +72,13 @@ void checkpoint(const Work &work, const Identity &identity, const catalog::Split
     row.rows_filtered = work.one_to_one() ? Max(static_cast<int64>(0), measured.reach.rows - measured.written) : 0;
     row.started_at = started_at;
     row.plan_ms = measured.plan_ms;
-    row.read_ms = measured.read_ms;
-    row.write_ms = measured.write_ms;
+    row.read_ms = measured.look_ahead_ms + times.read_ms;
+    row.transform_ms = times.transform_ms;
+    row.write_ms = Max(0.0, measured.run_ms - times.read_ms - times.transform_ms - times.index_ms);
+    row.index_ms = times.index_ms;
     row.checkpoint_ms = measured.fence_ms + carried.checkpoint_ms;
-    row.previous_commit_ms = carried.commit_ms;
+    row.commit_ms = carried.commit_ms;
+    row.wait_ms = carried.wait_ms;
     row.retries = carried.retries;
     row.wal_bytes = static_cast<int64>(pgWalUsage.wal_bytes - wal_before);
     shared::set_phase(identity.slot, shared::Phase::checkpointing);
@@ -116,34 +113,31 @@ void advance(const catalog::Split &split, const catalog::Checkpoint &row) {
 
 void run_chunk(Work &work, const Identity &identity, catalog::Split *split, int64 limit, Carry *carry, Result *result) {
     *result = Result{};
-    instr_time start;
     const uint64 wal_before = pgWalUsage.wal_bytes;
     const TimestampTz started_at = GetCurrentTimestamp();
     MemoryContext chunk_context = CurrentMemoryContext;
 
-    INSTR_TIME_SET_CURRENT(start);
+    const instr_time start = pg::start_clock();
     if (!begin_chunk(work, identity, split)) {
         result->outcome = Outcome::fenced;
         return;
     }
-    const double fence_ms = milliseconds_since(start);
+    const double fence_ms = pg::milliseconds_since(start);
     Measured measured = read_and_write(work, identity, *split, limit, &result->reach);
     measured.fence_ms = fence_ms;
     PopActiveSnapshot();
-    instr_time checkpoint_start;
-    INSTR_TIME_SET_CURRENT(checkpoint_start);
+    const instr_time checkpoint_start = pg::start_clock();
     checkpoint(work, identity, *split, measured, started_at, *carry, wal_before);
-    const double checkpoint_ms = milliseconds_since(checkpoint_start);
+    const double checkpoint_ms = pg::milliseconds_since(checkpoint_start);
     STRIDE_TEST_POINT("before_commit");
     shared::set_phase(identity.slot, shared::Phase::committing);
-    instr_time commit_start;
-    INSTR_TIME_SET_CURRENT(commit_start);
+    const instr_time commit_start = pg::start_clock();
     pg::commit_transaction();
     MemoryContextSwitchTo(chunk_context);
     STRIDE_TEST_POINT("after_commit");
 
-    *carry = Carry{checkpoint_ms, milliseconds_since(commit_start), 0};
-    result->work_ms = milliseconds_since(start);
+    *carry = Carry{checkpoint_ms, pg::milliseconds_since(commit_start), 0, 0};
+    result->work_ms = pg::milliseconds_since(start);
     result->outcome = measured.reach.reached_end ? Outcome::split_done : Outcome::committed;
     split->position = measured.reach.upper;
     split->chunks++;

@@ -5,6 +5,7 @@
 
 #include "catalog/split.hpp"
 #include "shared/worker_slots.hpp"
+#include "sink/phase_times.hpp"
 
 namespace stride::chunk {
 
@@ -24,8 +25,8 @@ struct Work {
     virtual Reach reach(ArrayType *position, ArrayType *upper, int64 limit) = 0;
     // Rewrites and plans the statement for the range; returns nothing to the caller but readies run().
     virtual void plan(ArrayType *lower, ArrayType *upper) = 0;
-    // Runs the planned statement under the active snapshot; returns the rows written.
-    virtual int64 run() = 0;
+    // Runs the planned statement under the active snapshot; returns the rows written and where the time went.
+    virtual int64 run(sink::PhaseTimes *times) = 0;
     // The one driving row in the range (lower, upper], under the active snapshot, as far as the owner may read it.
     virtual Jsonb *row(ArrayType *lower, ArrayType *upper) = 0;
     // True when each driving row is written at most once, so that read - written rows were filtered out.
@@ -44,10 +45,11 @@ struct Identity {
 
 enum class Outcome { committed, split_done, fenced };
 
-// What a chunk's own history row can't hold any more: it is counted with the worker's next chunk.
+// What a chunk's own history row can't hold any more, and the waits between two chunks: counted with the worker's next one.
 struct Carry {
     double checkpoint_ms;
     double commit_ms;
+    double wait_ms; // throttles, holds and back-off
     int32 retries; // attempts that failed since the last checkpoint
 };
 

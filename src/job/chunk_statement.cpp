@@ -94,11 +94,11 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
     pg::unpin(nest_level);
 }
 
-int64 ChunkStatement::run() {
+int64 ChunkStatement::run(sink::PhaseTimes *times) {
     // Judged for every chunk, under the chunk's locks: a trigger may have come since the last one.
     const bool bulk = !settings.statement_sink && sink::bulk_refusal(planned) == nullptr;
-    return static_cast<int64>(bulk ? sink::run_bulk(planned, job.stored_sql)
-                                   : sink::run_statement(planned, job.stored_sql));
+    return static_cast<int64>(bulk ? sink::run_bulk(planned, job.stored_sql, times)
+                                   : sink::run_statement(planned, job.stored_sql, times));
 }
 
 bool ChunkStatement::one_to_one() const {

@@ -17,7 +17,7 @@ struct ChunkStatement final : chunk::Work {
     void lock_and_check() override;
     chunk::Reach reach(ArrayType *position, ArrayType *upper, int64 limit) override;
     void plan(ArrayType *lower, ArrayType *upper) override;
-    int64 run() override;
+    int64 run(sink::PhaseTimes *times) override;
     Jsonb *row(ArrayType *lower, ArrayType *upper) override;
     bool one_to_one() const override;
 

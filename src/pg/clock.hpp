@@ -1,4 +1,5 @@
-// The clock that schedules go by.  In DEVEL builds stride.test_clock_offset (ms) shifts it, so that tests need not wait.
+// The clock that schedules go by, which in DEVEL builds stride.test_clock_offset (ms) shifts so that tests need not wait;
+// and the one that durations are measured with.
 // Regime: pg.
 #pragma once
 
@@ -16,5 +17,16 @@ inline TimestampTz now() {
     return GetCurrentTimestamp();
 }
 #endif
+
+inline instr_time start_clock() {
+    instr_time now;
+    INSTR_TIME_SET_CURRENT(now);
+    return now;
+}
+inline double milliseconds_since(const instr_time &start) {
+    instr_time now = start_clock();
+    INSTR_TIME_SUBTRACT(now, start);
+    return INSTR_TIME_GET_MILLISEC(now);
+}
 
 } // namespace stride::pg

@@ -188,7 +188,7 @@ void show_activity(const Worker &worker, const catalog::Split &split, int64 limi
 // Runs the chunks of one split.  False when the worker is to end.
 bool run_split(Worker *worker, catalog::Split *split) {
     const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt, worker->slot};
-    worker->carry = {};
+    worker->carry.retries = 0;
     worker->bisect = {};
     for (;;) {
         // The fence reads the split's keys anew; those of the last chunk go with its memory.
@@ -204,6 +204,7 @@ bool run_split(Worker *worker, catalog::Split *split) {
             return_split(*worker, *split);
             return false;
         }
+        worker->carry.wait_ms += shared::take_waited_ms();
         job::ChunkStatement work(*worker->job, worker->settings);
         const int64 limit = worker->bisect.limit(core::rows_at_retry(worker->sizer.rows(), split->attempts));
         show_activity(*worker, *split, limit);

@@ -5,10 +5,20 @@
 
 #include <csignal>
 
+#include "pg/clock.hpp"
+
 namespace stride::shared {
 namespace {
 
 constexpr int64 usecs_per_second = 1000000;
+
+// This process's own waits, as set_waiting_for() tells of them.
+struct OwnWait {
+    bool waits;
+    instr_time since;
+    double waited_ms;
+};
+constinit OwnWait own_wait = {};
 
 bool is_of(const WorkerSlot &slot, Oid database, int64 job_id) {
     return slot.use != SlotUse::free && slot.database == database && slot.job_id == job_id;
@@ -155,6 +165,16 @@ void set_waiting_for(WorkerSlot *slot, const char *reason) {
     LWLockAcquire(area->lock, LW_EXCLUSIVE);
     strlcpy(slot->waiting_for, reason == nullptr ? "" : reason, sizeof(slot->waiting_for));
     LWLockRelease(area->lock);
+    const bool waits = reason != nullptr;
+    if (waits && !own_wait.waits) own_wait.since = pg::start_clock();
+    if (!waits && own_wait.waits) own_wait.waited_ms += pg::milliseconds_since(own_wait.since);
+    own_wait.waits = waits;
+}
+
+double take_waited_ms() {
+    const double waited = own_wait.waited_ms;
+    own_wait.waited_ms = 0;
+    return waited;
 }
 
 void count_rows(WorkerSlot *slot, int64 rows, TimestampTz now) {

@@ -26,6 +26,7 @@ void heartbeat(WorkerSlot *slot);
 void detach_slot(WorkerSlot *slot) noexcept;
 void set_phase(WorkerSlot *slot, Phase phase);
 void set_waiting_for(WorkerSlot *slot, const char *reason); // nullptr = runs freely
+double take_waited_ms(); // how long this worker had something to wait for, since it last asked
 void count_rows(WorkerSlot *slot, int64 rows, TimestampTz now);
 Stop wanted_stop(WorkerSlot *slot);
 bool take_altered(WorkerSlot *slot);

@@ -113,7 +113,7 @@ const char *bulk_refusal(PlannedStmt *plan) {
     return target_refusal(target->relid);
 }
 
-uint64 run_bulk(PlannedStmt *plan, const char *sql) {
+uint64 run_bulk(PlannedStmt *plan, const char *sql, PhaseTimes *times) {
     const Index target_index = static_cast<Index>(linitial_int(castNode(ModifyTable, plan->planTree)->resultRelations));
     Receiver receiver = {{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone}, nullptr};
     // The transaction's id is assigned before the plan starts: nothing may assign one while a plan runs in parallel.
@@ -122,6 +122,7 @@ uint64 run_bulk(PlannedStmt *plan, const char *sql) {
                                        nullptr, nullptr, 0);
     AfterTriggerBeginQuery();
     ExecutorStart(query, 0);
+    const PhaseClock *clock = start_phase_clock(query);
     MemoryContext previous = MemoryContextSwitchTo(query->estate->es_query_cxt);
     receiver.target = open_target(query->estate, target_index);
     MemoryContextSwitchTo(previous);
@@ -132,6 +133,8 @@ uint64 run_bulk(PlannedStmt *plan, const char *sql) {
 #endif
     finish_target(receiver.target);
     const uint64 written = receiver.target->written;
+    *times = read_phase_clock(clock);
+    times->index_ms = receiver.target->index_ms;
     ExecutorFinish(query);
     AfterTriggerEndQuery(query->estate);
     close_target(receiver.target);

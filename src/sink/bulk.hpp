@@ -4,15 +4,15 @@
 // INSERT; this room does what ModifyTable would do with each row.
 #pragma once
 
-#include "pg/pg.hpp"
+#include "sink/phase_times.hpp"
 
 namespace stride::sink {
 
 // Why a planned statement has to be left to the executor; nullptr = the bulk sink gives the same result.  Static or palloc'd.
 const char *bulk_refusal(PlannedStmt *plan);
 
-// Runs an INSERT for which bulk_refusal() is nullptr, under the active snapshot; returns the rows written.  `plan` is
-// consumed.
-uint64 run_bulk(PlannedStmt *plan, const char *sql);
+// Runs an INSERT for which bulk_refusal() is nullptr, under the active snapshot; returns the rows written and the times.
+// `plan` is consumed.
+uint64 run_bulk(PlannedStmt *plan, const char *sql, PhaseTimes *times);
 
 } // namespace stride::sink

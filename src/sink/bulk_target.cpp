@@ -3,6 +3,7 @@
 // AFTER ROW events; only that heap and indexes are done a batch at a time.
 #include "sink/bulk_target.hpp"
 
+#include "pg/clock.hpp"
 #include "sink/page_pool.hpp"
 
 namespace stride::sink {
@@ -93,11 +94,13 @@ void follow_row(const BulkTarget *target, const Batch *batch, TupleTableSlot *sl
 void flush(BulkTarget *target, Batch *batch) {
     if (batch->count == 0) return;
     write_heap(target, batch);
+    const instr_time start = pg::start_clock();
     for (int i = 0; i < batch->count; i++) {
         ResetPerTupleExprContext(target->estate);
         follow_row(target, batch, batch->slots[i]);
         ExecClearTuple(batch->slots[i]);
     }
+    target->index_ms += pg::milliseconds_since(start);
     target->written += static_cast<uint64>(batch->count);
     batch->count = 0;
     batch->bytes = 0;

@@ -29,6 +29,7 @@ struct BulkTarget {
     List *batches;                  // List of Batch *
     CommandId command;
     uint64 written;
+    double index_ms; // spent on what follows rows into the heap
 };
 
 // Opens the target named by the plan for insertion: result relation, indexes, routing; fires BEFORE STATEMENT triggers.

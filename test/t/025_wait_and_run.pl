@@ -56,6 +56,18 @@ $job = $node->submit('UPDATE t SET n = n', start_at => q{now() + interval '1 hou
 like($node->failure_of("CALL stride.wait($job, '100 ms')"), qr/57014/, 'wait gives up after its timeout');
 is($node->state($job), 'queued', 'and the job is as it was');
 
+# What a worker waits for between two chunks is counted with the second.
+$node->set_point('after_commit:wait');
+my $held = $node->submit('UPDATE t SET n = n * 1', chunk_rows => 1000, workers => 1);
+$node->wait_at_point($held);
+$node->configure('stride.enabled', 'off');
+$node->set_point(undef);
+$node->wait_until("SELECT EXISTS (SELECT FROM stride.workers WHERE job_id = $held AND phase = 'waiting')", 'the worker holds');
+$node->reconfigure('stride.enabled', undef);
+$node->reaches($held, 'succeeded', 'a job that was held goes on');
+is($node->sql("SELECT count(*) FILTER (WHERE c.wait_ms > 0) || ' ' || bool_and(j.wait_ms >= c.wait_ms)"
+	  . " FROM stride.chunks AS c JOIN stride.jobs AS j USING (job_id) WHERE job_id = $held"), '1 true', 'and the time is accounted for');
+
 # Transaction blocks.
 like($node->failure_of('BEGIN; ' . $run->('in a block')), qr/25001/, 'run refuses a transaction block');
 like($node->failure_of("BEGIN; CALL stride.wait($job)"), qr/25001/, 'and so does wait');
