@@ -90,7 +90,7 @@ Node *source_item(const Shape &shape) {
 DeleteStmt *delete_driver(const Shape &shape, List *returning) {
     DeleteStmt *statement = makeNode(DeleteStmt);
     statement->relation = table(shape.source, driver_alias);
-    statement->returningList = returning;
+    set_returning(statement, returning);
     return statement;
 }
 
@@ -163,7 +163,7 @@ DeleteStmt *delete_rows_with_results(const Shape &shape) {
     Node *has_result = set ? operation(call(catalog_name("cardinality"), column("t", "r")), ">", integer(0))
                            : is_not_null(column("t", "r"));
     statement->whereClause = both(operation(column(gone, "ctid"), "=", column("t", "tid")), has_result);
-    statement->returningList = lcons(target(column("t", "r"), "r"), order_columns(shape, gone));
+    set_returning(statement, lcons(target(column("t", "r"), "r"), order_columns(shape, gone)));
     return statement;
 }
 

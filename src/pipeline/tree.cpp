@@ -119,7 +119,6 @@ SelectStmt *select(List *targets, Node *item) {
     SelectStmt *query = makeNode(SelectStmt);
     query->targetList = targets;
     if (item != nullptr) query->fromClause = list_make1(item);
-    query->limitOption = LIMIT_OPTION_DEFAULT;
     query->op = SETOP_NONE;
     return query;
 }
@@ -128,6 +127,15 @@ SelectStmt *fenced(SelectStmt *query) {
     query->limitOffset = integer(0);
     query->limitOption = LIMIT_OPTION_COUNT;
     return query;
+}
+
+void set_returning(DeleteStmt *statement, List *targets) {
+#if PG_VERSION_NUM >= 180000
+    statement->returningClause = makeNode(ReturningClause);
+    statement->returningClause->exprs = targets;
+#else
+    statement->returningList = targets;
+#endif
 }
 
 WithClause *with(const char *name, Node *query) {

@@ -37,6 +37,9 @@ SelectStmt *select(List *targets, Node *item);
 // query OFFSET 0: keeps the level apart from the one above it, so that a function in it is called once a row
 SelectStmt *fenced(SelectStmt *query);
 
+// DELETE .. RETURNING targets
+void set_returning(DeleteStmt *statement, List *targets);
+
 // WITH name AS (query)
 WithClause *with(const char *name, Node *query);
 

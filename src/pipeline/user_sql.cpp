@@ -93,9 +93,17 @@ List *parse_assignments(const char *text, int before) {
     const int start = before + static_cast<int>(strlen(update_prefix));
     Node *statement = parse_one("update_set", padded, {padded, {text, nullptr}, {start, 0}}, hint);
     const UpdateStmt *update = IsA(statement, UpdateStmt) ? reinterpret_cast<UpdateStmt *>(statement) : nullptr;
-    if (update == nullptr || update->fromClause != NIL || update->whereClause != nullptr || update->returningList != NIL)
+    if (update == nullptr || update->fromClause != NIL || update->whereClause != nullptr || returns_rows(*update))
         refuse_form("update_set", "It is more than a list of assignments.", hint);
     return update->targetList;
+}
+
+bool returns_rows(const UpdateStmt &statement) {
+#if PG_VERSION_NUM >= 180000
+    return statement.returningClause != nullptr;
+#else
+    return statement.returningList != NIL;
+#endif
 }
 
 } // namespace
