@@ -25,9 +25,24 @@ bool is_foreign_volatile(Oid function, void *) {
     return function >= FirstNormalObjectId && func_volatile(function) == PROVOLATILE_VOLATILE;
 }
 
+bool calls_user_volatile(Node *node, void *context);
+
+bool domain_calls_user_volatile(Oid domain) {
+    // The memory context calls back to it when it is reset.
+    auto *constraints = static_cast<DomainConstraintRef *>(palloc0(sizeof(DomainConstraintRef)));
+    InitDomainConstraintRef(domain, constraints, CurrentMemoryContext, false);
+    ListCell *cell;
+    foreach (cell, constraints->constraints) {
+        const auto *constraint = static_cast<const DomainConstraintState *>(lfirst(cell));
+        if (calls_user_volatile(reinterpret_cast<Node *>(constraint->check_expr), nullptr)) return true;
+    }
+    return false;
+}
+
 bool calls_user_volatile(Node *node, void *context) {
     if (node == nullptr) return false;
     if (check_functions_in_node(node, is_foreign_volatile, context)) return true;
+    if (IsA(node, CoerceToDomain) && domain_calls_user_volatile(castNode(CoerceToDomain, node)->resulttype)) return true;
     return pg::walk_expression(node, calls_user_volatile, context);
 }
 
@@ -45,15 +60,38 @@ bool plan_calls_user_volatile(const Plan *plan) {
     return plan_calls_user_volatile(outerPlan(plan)) || plan_calls_user_volatile(innerPlan(plan));
 }
 
-const char *table_refusal(Relation relation) {
+// Constraints are checked before the row is in the table, and a batch later than the rows before it.
+bool check_calls_user_volatile(Relation relation) {
+    const TupleConstr *constraints = RelationGetDescr(relation)->constr;
+    for (int i = 0; constraints != nullptr && i < constraints->num_check; i++)
+        if (calls_user_volatile(static_cast<Node *>(stringToNode(constraints->check[i].ccbin)), nullptr)) return true;
+    return false;
+}
+
+// A trigger of a user's: those of foreign keys do not care for the order of rows.
+bool has_after_row_trigger(const TriggerDesc *triggers) {
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
+        const Trigger &trigger = triggers->triggers[i];
+        if (!trigger.tgisinternal && TRIGGER_FOR_INSERT(trigger.tgtype) && TRIGGER_FOR_ROW(trigger.tgtype) &&
+            TRIGGER_FOR_AFTER(trigger.tgtype))
+            return true;
+    }
+    return false;
+}
+
+const char *table_refusal(Relation relation, bool routed) {
     const TriggerDesc *triggers = relation->trigdesc;
     const char relkind = relation->rd_rel->relkind;
     if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE) return "the target is not a table";
     if (relkind == RELKIND_RELATION && relation->rd_rel->relam != HEAP_TABLE_AM_OID)
         return "the target is not a heap table";
+    if (check_calls_user_volatile(relation))
+        return "a check constraint of the target calls a volatile function, which might read it";
     if (triggers == nullptr) return nullptr;
     if (triggers->trig_insert_before_row || triggers->trig_insert_instead_row)
         return "the target has a BEFORE or INSTEAD OF row trigger";
+    if (routed && has_after_row_trigger(triggers))
+        return "the target is partitioned, and has a row trigger that would see the rows leaf by leaf";
     if (triggers->trig_insert_new_table) return "the target has a trigger with a transition table";
     return nullptr;
 }
@@ -67,7 +105,7 @@ const char *target_refusal(Oid target) {
     ListCell *cell;
     foreach (cell, tables) {
         Relation relation = table_open(lfirst_oid(cell), lfirst_oid(cell) == target ? AccessShareLock : NoLock);
-        if (refusal == nullptr) refusal = table_refusal(relation);
+        if (refusal == nullptr) refusal = table_refusal(relation, list_length(tables) > 1);
         table_close(relation, NoLock);
     }
     return refusal;
