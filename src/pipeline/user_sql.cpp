@@ -5,6 +5,14 @@
 namespace stride::pipeline {
 namespace {
 
+bool returns_rows(const UpdateStmt &statement) {
+#if PG_VERSION_NUM >= 180000
+    return statement.returningClause != nullptr;
+#else
+    return statement.returningList != NIL;
+#endif
+}
+
 constexpr const char *update_prefix = "UPDATE t SET ";
 
 struct References {
@@ -96,14 +104,6 @@ List *parse_assignments(const char *text, int before) {
     if (update == nullptr || update->fromClause != NIL || update->whereClause != nullptr || returns_rows(*update))
         refuse_form("update_set", "It is more than a list of assignments.", hint);
     return update->targetList;
-}
-
-bool returns_rows(const UpdateStmt &statement) {
-#if PG_VERSION_NUM >= 180000
-    return statement.returningClause != nullptr;
-#else
-    return statement.returningList != NIL;
-#endif
 }
 
 } // namespace
