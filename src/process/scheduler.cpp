@@ -77,14 +77,24 @@ long run_round(Scheduler *scheduler) {
     apply_requests(scheduler);
     queue::reap_unstarted(&scheduler->queue);
     List *jobs = NIL;
-    if (!in_transaction(scheduler, [&] { jobs = catalog::unfinished_jobs(); })) return queue::active_wait_ms;
+    Oid extension = InvalidOid;
+    const bool read = in_transaction(scheduler, [&] {
+        jobs = catalog::unfinished_jobs();
+        extension = pg::extension_oid();
+    });
+    if (!read) return queue::active_wait_ms;
+    STRIDE_TEST_POINT("scheduler_round");
     long next_ms = -1;
     ListCell *cell;
     foreach (cell, jobs) {
         catalog::Job *job = static_cast<catalog::Job *>(lfirst(cell));
         const core::JobState before = job->state;
         long wait_ms = queue::active_wait_ms;
-        (void)in_transaction(scheduler, [&] { wait_ms = queue::advance_job(&scheduler->queue, job); });
+        (void)in_transaction(scheduler, [&] {
+            wait_ms = queue::advance_job(&scheduler->queue, job);
+            // Asked under the locks that were taken: the ids of an extension made anew are those of other jobs.
+            if (pg::extension_oid() != extension) elog(ERROR, "the extension was made anew");
+        });
         if (job->state != before) ConditionVariableBroadcast(&shared::area->job_changed);
         if (wait_ms >= 0 && (next_ms < 0 || wait_ms < next_ms)) next_ms = wait_ms;
     }
@@ -122,7 +132,6 @@ void scheduler_main(Oid database) {
         const uint64 seen = shared::generation(database);
         pgstat_report_activity(STATE_RUNNING, "scheduling jobs");
         const bool installed = is_installed(&scheduler);
-        STRIDE_TEST_POINT("scheduler_round");
         if (installed) purge_if_due(&scheduler);
         const long wait_ms = installed ? run_round(&scheduler) : -1;
         pgstat_report_activity(STATE_IDLE, nullptr);

@@ -92,6 +92,12 @@ void hold_while_disabled(Worker *worker) {
     if (held) shared::set_waiting_for(worker->slot, nullptr);
 }
 
+// Ends the worker, and its transaction, when the extension was dropped and made anew since the job was loaded: the job's id
+// is then another job's.  Called when the transaction holds locks on our tables, so that the answer stays true.
+void require_same_extension(const Worker &worker) {
+    if (pg::extension_oid() != worker.job->home.extension) proc_exit(0);
+}
+
 // Plans the job if nobody has.  False when that failed: the failure is written down.
 bool plan(Worker *worker) {
     shared::set_phase(worker->slot, Phase::planning);
@@ -100,6 +106,7 @@ bool plan(Worker *worker) {
         MemoryContextSwitchTo(worker->chunk_memory);
         // The scheduler has waited for the splits to start the job's other workers.
         if (walk::plan_splits(*worker->job, worker->job->workers)) shared::wake_at_commit();
+        require_same_extension(*worker);
         STRIDE_TEST_POINT("before_plan_commit");
         pg::commit_transaction();
     });
@@ -125,6 +132,7 @@ bool claim_half(Worker *worker, catalog::Split *split) {
         if (catalog::halve_largest(worker->job->job_id, compare_keys, &key)) {
             catalog::BackOff back_off;
             claimed = catalog::claim_split(worker->job->job_id, worker->order.cookie, split, &back_off);
+            require_same_extension(*worker);
         }
         pg::commit_transaction();
     });
@@ -157,6 +165,7 @@ bool claim(Worker *worker, catalog::Split *split) {
             pg::begin_transaction();
             MemoryContextSwitchTo(worker->chunk_memory);
             found = catalog::claim_split(worker->job->job_id, worker->order.cookie, split, &back_off);
+            require_same_extension(*worker);
             STRIDE_TEST_POINT("before_claim_commit");
             pg::commit_transaction();
         });
@@ -256,6 +265,7 @@ void worker_main() {
 #endif
     STRIDE_TEST_POINT("worker_connected");
     if (!begin(&worker)) return;
+    STRIDE_TEST_POINT("job_loaded");
     shared::heartbeat(worker.slot);
     if (!plan(&worker)) return;
     catalog::Split split = {};

@@ -52,7 +52,7 @@ $node->same_rows('SELECT * FROM counted', 'SELECT id, ' . @jobs . " FROM generat
 is($node->sql('SELECT DISTINCT state || retries FROM stride.jobs'), 'succeeded0', 'a termination is not counted as a failure');
 
 # Every named point of a worker: terminated there, then cancelled there, then resumed.
-my @points = qw(worker_connected before_plan_commit before_claim_commit after_fence after_peek after_write before_commit
+my @points = qw(worker_connected job_loaded before_plan_commit before_claim_commit after_fence after_peek after_write before_commit
   after_commit);
 for my $point (@points)
 {

@@ -13,7 +13,7 @@ use StrideCluster;
 use Test::More;
 
 my $rows = 20_000;
-my @worker_points = qw(worker_connected before_plan_commit before_claim_commit after_fence after_peek after_write
+my @worker_points = qw(worker_connected job_loaded before_plan_commit before_claim_commit after_fence after_peek after_write
   before_commit after_commit);
 my @points = (@worker_points, 'scheduler_round');
 
@@ -144,7 +144,7 @@ for my $point (@worker_points)
 	$times++;
 	$node->set_point("$point:error");
 	$job = $node->submit($statements{update}, name => "'$point error'", chunk_rows => 50);
-	$node->reaches($job, $point eq 'worker_connected' ? 'paused' : 'failed', "an error at $point stops the job");
+	$node->reaches($job, $point =~ /^(?:worker_connected|job_loaded)$/ ? 'paused' : 'failed', "an error at $point stops the job");
 	$node->set_point(undef);
 	$node->sql("SELECT stride.resume($job)");
 	$node->wait_for_state($job, 'succeeded');
