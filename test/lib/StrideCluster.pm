@@ -63,14 +63,13 @@ sub try_sql
 	return $status == 0 ? $out : undef;
 }
 
-# Runs SQL that must fail, and returns SQLSTATE, message, detail and hint as psql prints them.
+# Runs SQL that must fail, and returns SQLSTATE, message, detail and hint as psql prints them; 'no error' if it does not.
 sub failure_of
 {
 	my ($self, $sql) = @_;
 	my ($out, $err) = ('', '');
 	my $status = $self->psql($self->database, "\\set VERBOSITY verbose\n$sql", stdout => \$out, stderr => \$err, on_error_stop => 1);
-	die "this did not fail: $sql" if $status == 0;
-	return $err;
+	return $status == 0 ? 'no error' : $err;
 }
 
 # Starts a session that runs some SQL, and does not wait for it.
@@ -83,19 +82,23 @@ sub start_sql
 	return $session;
 }
 
-# Waits until a query answers t; dies, with what the jobs look like, after the time limit.  While the server restarts
-# there is no answer, which is waited for as well.
-sub wait_until
+# Waits until a query answers something, neither nothing nor f, and returns it; dies, with what the jobs look like, after
+# the time limit.  While the server restarts there is no answer, which is waited for as well.
+sub wait_for_answer
 {
 	my ($self, $query, $what) = @_;
 	my $deadline = time() + $PostgreSQL::Test::Utils::timeout_default;
-	while (($self->try_sql($query) // '') ne 't')
+	my $answer;
+	until (($answer = $self->try_sql($query) // '') !~ /^f?$/)
 	{
 		$self->explain_jobs and die "waited in vain until $what" if time() > $deadline;
 		pause_ms(50);
 	}
-	return;
+	return $answer;
 }
+
+# Waits until a query answers t.
+sub wait_until { my ($self, $query, $what) = @_; $self->wait_for_answer($query, $what // $query); return; }
 
 # Shows, among the test's diagnostics, how all jobs stand.
 sub explain_jobs
@@ -128,12 +131,12 @@ sub is_unfinished
 	return ($self->try_sql("SELECT state NOT IN ($ended) FROM stride.jobs WHERE job_id = $job") // '') eq 't';
 }
 
-# Waits for a state of the job, and no longer than until it has ended in another.
+# Waits for a state of the job, and no longer than until it has ended in another that no request is about to change.
 sub wait_for_state
 {
 	my ($self, $job, $state) = @_;
-	$self->wait_until("SELECT state IN ('$state', $ended) FROM stride.jobs WHERE job_id = $job", "job $job is $state");
-	my $found = $self->state($job);
+	my $found = $self->wait_for_answer("SELECT state FROM stride.jobs AS j WHERE job_id = $job AND (state = '$state' OR state IN ($ended)"
+		  . ' AND NOT EXISTS (SELECT FROM stride_catalog.request AS r WHERE r.job_id = j.job_id))', "job $job is $state");
 	$self->explain_jobs and die "job $job is $found, not $state" if $found ne $state;
 	return;
 }

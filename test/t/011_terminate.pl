@@ -38,7 +38,7 @@ while ($terminated{worker} < 20)
 	unless (@jobs && $node->is_unfinished($job))
 	{
 		push @jobs, $job = $node->submit('UPDATE counted SET n = n + 1', chunk_rows => 2, workers => 3);
-		$node->wait_for_chunks($job, 1);
+		$node->wait_until("SELECT EXISTS (SELECT FROM stride.splits WHERE job_id = $job)", "job $job is planned");
 	}
 	StrideCluster::pause_ms(rand(60));
 	my $dice = rand();

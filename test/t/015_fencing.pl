@@ -110,7 +110,7 @@ while ($takeovers < $takeovers_wanted && time() < $deadline)
 	{
 		$job = $node->submit($statement, chunk_rows => 2, workers => 3);
 		$times++;
-		$node->wait_for_chunks($job, 1);
+		$node->wait_until("SELECT EXISTS (SELECT FROM stride.splits WHERE job_id = $job)", "job $job is planned");
 	}
 	my @pids = $node->pids('worker') or next;
 	my $pid = $pids[ rand(@pids) ];

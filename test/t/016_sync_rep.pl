@@ -84,10 +84,13 @@ $node->same_rows('SELECT * FROM counted', 'SELECT id, 1 FROM source', 'each row 
 $node->reconfigure('synchronous_commit', 'off');
 $node->reconfigure('wal_writer_delay', '10000');
 $node->sql('UPDATE counted SET n = 0');
-$job = $node->submit('UPDATE counted SET n = n + 1', chunk_rows => 2, workers => 2);
+$node->sql(q{CREATE TABLE slow AS SELECT true AS very; CREATE FUNCTION slowly() RETURNS int LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_sleep(0.005) FROM slow; RETURN 1; END'});
+$job = $node->submit('UPDATE counted SET n = n + slowly()', chunk_rows => 2, workers => 2);
 $node->wait_for_chunks($job, 20);
 $node->stop('immediate');
 $node->start;
+$node->sql('DELETE FROM slow');
 $node->reaches($job, 'succeeded', 'synchronous_commit = off: after a crash the job goes on by itself');
 $node->same_rows('SELECT * FROM counted', 'SELECT id, 1 FROM source', 'each row exactly once');
 

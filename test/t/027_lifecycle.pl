@@ -101,7 +101,7 @@ is($node->sql(q{SELECT string_agg(event, ' ') FROM stride.events}), 'submit', 's
 for my $drop ('DROP OWNED BY boss CASCADE', 'DROP EXTENSION pg_stride CASCADE')
 {
 	$node->sql('DROP EXTENSION pg_stride CASCADE; CREATE ROLE boss SUPERUSER LOGIN; SET ROLE boss; CREATE EXTENSION pg_stride');
-	my $job = $node->submit('UPDATE t SET n = n + (SELECT 0 FROM pg_sleep(0.01))', chunk_rows => 1, workers => 2);
+	my $job = $node->submit('UPDATE t SET n = n + (SELECT 0 FROM pg_sleep(0.05))', chunk_rows => 1, workers => 2);
 	$node->wait_for_chunks($job, 2);
 	my $before = $node->log_size;
 	$node->sql($drop);
