@@ -4,6 +4,7 @@
 
 #include "pg/clock.hpp"
 #include "pg/test_point.hpp"
+#include "pg/time_limit.hpp"
 #include "pg/transaction.hpp"
 
 namespace stride::chunk {
@@ -111,7 +112,8 @@ void advance(const catalog::Split &split, const catalog::Checkpoint &row) {
                                static_cast<long long>(split.job_id))));
 }
 
-void run_chunk(Work &work, const Identity &identity, catalog::Split *split, int64 limit, Carry *carry, Result *result) {
+void run_chunk(Work &work, const Identity &identity, catalog::Split *split, const Limits &limits, Carry *carry,
+               Result *result) {
     *result = Result{};
     const uint64 wal_before = pgWalUsage.wal_bytes;
     const TimestampTz started_at = GetCurrentTimestamp();
@@ -123,7 +125,9 @@ void run_chunk(Work &work, const Identity &identity, catalog::Split *split, int6
         return;
     }
     const double fence_ms = pg::milliseconds_since(start);
-    Measured measured = read_and_write(work, identity, *split, limit, &result->reach);
+    pg::start_time_limit(limits.time_ms);
+    Measured measured = read_and_write(work, identity, *split, limits.rows, &result->reach);
+    pg::end_time_limit();
     measured.fence_ms = fence_ms;
     PopActiveSnapshot();
     const instr_time checkpoint_start = pg::start_clock();

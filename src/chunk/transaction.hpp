@@ -59,9 +59,15 @@ struct Result {
     double work_ms; // from the fence to the end of the commit
 };
 
-// Runs one chunk of at most `limit` driving rows in a transaction of its own.  `split` and `carry` are brought up to date.
+struct Limits {
+    int64 rows;
+    int time_ms; // of the work, without fence, checkpoint and commit; 0 = none
+};
+
+// Runs one chunk of at most `limits.rows` driving rows in a transaction of its own.  `split` and `carry` are brought up to date.
 // The current memory context must be one that is reset after the chunk.
-void run_chunk(Work &work, const Identity &identity, catalog::Split *split, int64 limit, Carry *carry, Result *result);
+void run_chunk(Work &work, const Identity &identity, catalog::Split *split, const Limits &limits, Carry *carry,
+               Result *result);
 
 // The steps that a chunk shares with the passing of a bad row.  begin_chunk starts the transaction, leaves a snapshot
 // active and returns false, with the transaction ended, if the split is another worker's.

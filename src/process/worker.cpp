@@ -9,6 +9,7 @@
 #include "job/chunk_statement.hpp"
 #include "job/session_settings.hpp"
 #include "pg/test_point.hpp"
+#include "pg/time_limit.hpp"
 #include "pg/transaction.hpp"
 #include "pg/background.hpp"
 #include "process/worker_errors.hpp"
@@ -219,9 +220,12 @@ bool run_split(Worker *worker, catalog::Split *split) {
         show_activity(*worker, *split, limit);
         pgstat_report_activity(STATE_RUNNING, worker->activity);
         chunk::Result result = {};
-        ErrorData *error = bridge::attempt(
-            worker->chunk_memory, [&] { chunk::run_chunk(work, identity, split, limit, &worker->carry, &result); });
+        ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
+            chunk::run_chunk(work, identity, split, chunk::Limits{limit, worker->settings.chunk_timeout},
+                             &worker->carry, &result);
+        });
         if (error != nullptr) {
+            pg::end_time_limit();
             AbortCurrentTransaction();
             const Next next = handle_chunk_error(worker, FailedChunk{work, identity, split, result, limit, error});
             if (next == Next::same_split) continue;
@@ -250,6 +254,7 @@ void worker_main() {
     Worker worker;
     memcpy(&worker.order, MyBgworkerEntry->bgw_extra, sizeof(worker.order));
     pg::set_up_signals();
+    pg::prepare_time_limit();
     worker.slot = shared::attach_slot(worker.order.slot, worker.order.cookie);
     if (worker.slot == nullptr) return;
     before_shmem_exit(leave_slot, PointerGetDatum(worker.slot));

@@ -8,6 +8,7 @@
 #include "bridge/attempt.hpp"
 #include "catalog/request.hpp"
 #include "chunk/reject.hpp"
+#include "pg/time_limit.hpp"
 #include "pg/transaction.hpp"
 
 namespace stride::process {
@@ -18,9 +19,12 @@ using core::ErrorPolicy;
 constexpr double longest_back_off_ms = 60000;
 constexpr double long_wait_factor = 5; // locks and full disks go away more slowly than serialization failures
 
+// A cancel has many causes: a stop that the scheduler asked for, our own time limit (which the caller knows of), else an
+// operator.
 ErrorPolicy policy_of(const Worker &worker, const ErrorData *error) {
-    // Our own stop arrives as a termination; a cancel that nobody of ours asked for is an operator's.
-    if (shared::wanted_stop(worker.slot) == shared::Stop::now) return ErrorPolicy::interrupt;
+    const shared::Stop stop = shared::wanted_stop(worker.slot);
+    if (stop == shared::Stop::now) return ErrorPolicy::interrupt;
+    if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && stop != shared::Stop::none) return ErrorPolicy::interrupt;
     return core::policy(unpack_sql_state(error->sqlerrcode));
 }
 
@@ -102,6 +106,15 @@ bool try_to_pass(Worker *worker, const FailedChunk &chunk, bool with_data, chunk
     return false;
 }
 
+// The error as the reason of a pause.
+const ErrorData *with_cause(const ErrorData *error) {
+    if (error->sqlerrcode != ERRCODE_QUERY_CANCELED) return error;
+    ErrorData *told = static_cast<ErrorData *>(palloc(sizeof(ErrorData)));
+    *told = *error;
+    told->message = psprintf("cancelled by an operator: %s", error->message);
+    return told;
+}
+
 Next retry_later(Worker *worker, const FailedChunk &chunk, const ErrorData *error, ErrorPolicy policy);
 
 // One row is left that fails by itself.
@@ -151,7 +164,7 @@ Next retry_later(Worker *worker, const FailedChunk &chunk, const ErrorData *erro
     case ErrorPolicy::fail:
         return end_with(worker, chunk.split, "fail", error, nullptr);
     case ErrorPolicy::pause:
-        return end_with(worker, chunk.split, "pause", error, nullptr);
+        return end_with(worker, chunk.split, "pause", with_cause(error), nullptr);
     case ErrorPolicy::retry:
     case ErrorPolicy::wait_and_retry:
     case ErrorPolicy::shrink:
@@ -166,6 +179,16 @@ Next retry_later(Worker *worker, const FailedChunk &chunk, const ErrorData *erro
     return Next::other_split;
 }
 
+// The chunk took longer than chunk_timeout: smaller ones from now on, and at the smallest the slow row is looked for.
+Next too_slow(Worker *worker, const FailedChunk &chunk) {
+    chunk.error->message =
+        psprintf("canceled because it took longer than chunk_timeout, %d ms", worker->settings.chunk_timeout);
+    if (chunk.limit <= core::ChunkSizer::least_rows) return narrow_down(worker, chunk);
+    worker->carry.retries++;
+    worker->sizer.shrink();
+    return Next::same_split;
+}
+
 } // namespace
 
 bool is_transient(const ErrorData *error) {
@@ -178,6 +201,8 @@ bool is_transient(const ErrorData *error) {
 Next handle_chunk_error(Worker *worker, const FailedChunk &chunk) {
     MemoryContextSwitchTo(worker->chunk_memory);
     const ErrorPolicy policy = policy_of(*worker, chunk.error);
+    const bool timed_out = chunk.error->sqlerrcode == ERRCODE_QUERY_CANCELED && pg::time_limit_hit();
+    if (timed_out && policy != ErrorPolicy::interrupt) return too_slow(worker, chunk);
     if (policy == ErrorPolicy::bisect) return narrow_down(worker, chunk);
     if (policy == ErrorPolicy::shrink && chunk.limit > 1) {
         worker->carry.retries++;

@@ -106,6 +106,9 @@ constexpr std::array entries{
                   "Rows that a transform which takes an array is given in one call."),
     job_number("stride.chunk_time", &session.chunk_time, &Settings::chunk_time, 200, 1, 10 * minute_ms, GUC_UNIT_MS,
                "Time that a chunk should take; its number of rows adapts to it, unless chunk_rows fixes it."),
+    job_number(
+        "stride.chunk_timeout", &session.chunk_timeout, &Settings::chunk_timeout, 0, 0, 24 * hour_ms, GUC_UNIT_MS,
+        "Time after which a chunk is cancelled and done in smaller ones, until the slow row stands alone; 0 = never."),
     submit_choice(
         "stride.delivery", &session_delivery, &Settings::delivery_at_least_once, delivery_choices,
         "What is promised of each row: exactly_once, or at_least_once to accept a sink that a crash can undo."),
@@ -130,8 +133,10 @@ constexpr std::array entries{
                GUC_UNIT_MS, "Time between two progress lines of stride.run; 0 sends none."),
     job_number("stride.retry_delay", &session.retry_delay, &Settings::retry_delay, 1000, 1, hour_ms, GUC_UNIT_MS,
                "Wait before a chunk is tried again after a passing error; it doubles with each further try."),
-    job_number("stride.retry_limit", &session.retry_limit, &Settings::retry_limit, 10, 0, 1000, 0,
-               "How often one chunk is tried again after passing errors before the job stops trying."),
+    job_number(
+        "stride.retry_limit", &session.retry_limit, &Settings::retry_limit, 20, 0, 1000, 0,
+        "How often a chunk is tried again after passing errors, in halves from the eleventh time on, before the job "
+        "pauses."),
     submit_choice(
         "stride.self_reference", &session_self_reference, &Settings::self_reference_per_chunk, self_reference_choices,
         "A statement that also reads the table it writes: refuse it, or accept that chunks see earlier chunks' "

@@ -10,6 +10,7 @@ namespace stride::settings {
 struct Settings {
     int batch_rows;              // rows of one call of a transform that takes arrays
     int chunk_time;              // target time of a chunk, ms
+    int chunk_timeout;           // ms after which a chunk's work is cancelled; 0 = never
     bool delivery_at_least_once; // "delivery": "exactly_once" | "at_least_once"
     bool freeze_time;
     int history_retention;         // seconds are too fine for it: minutes
