@@ -88,20 +88,20 @@ CREATE FUNCTION fails_if(bad boolean) RETURNS boolean LANGUAGE plpgsql AS
 CREATE PROCEDURE cost(bad_rows text, job_name text) LANGUAGE plpgsql AS $$
 BEGIN
     TRUNCATE share;
-    EXECUTE format('INSERT INTO share SELECT id, %s FROM generate_series(1, 4096) AS id', bad_rows);
+    EXECUTE format('INSERT INTO share SELECT id, %s FROM generate_series(1, 2048) AS id', bad_rows);
     COMMIT;
     CALL stride.run('SELECT fails_if(bad) FROM share', name => job_name, on_error => 'skip', reject_percent => 100,
-                    chunk_rows => 1024, workers => 1);
+                    chunk_rows => 256, workers => 1);
 END $$;
 CALL cost('false', 'none');
-CALL cost('id = 3000', 'one');
+CALL cost('id = 1500', 'one');
 CALL cost('id % 100 = 7', '1 percent');
 CALL cost('id % 10 = 7', '10 percent');
 CALL cost('id % 2 = 0', '50 percent');
 CALL cost('true', 'all');
 SELECT name, state, rows_read, rows_rejected,
-       chunks - rows_rejected + retries <= 2 * rows_rejected * log(2, 1024) + splits.chunks_at_best AS within_bound
-FROM stride.jobs JOIN LATERAL (SELECT sum(rows_read / 1024 + 1) AS chunks_at_best FROM stride.splits AS s
+       chunks - rows_rejected + retries <= 2 * rows_rejected * log(2, 256) + splits.chunks_at_best AS within_bound
+FROM stride.jobs JOIN LATERAL (SELECT sum(rows_read / 256 + 1) AS chunks_at_best FROM stride.splits AS s
                                WHERE s.job_id = jobs.job_id) AS splits ON true
 WHERE name IN ('none', 'one', '1 percent', '10 percent', '50 percent', 'all') ORDER BY job_id;
 SELECT name, chunks - rows_rejected + retries < 5 * rows_rejected AS few FROM stride.jobs WHERE name IN ('50 percent', 'all') ORDER BY job_id;

@@ -32,6 +32,7 @@ CREATE TABLE stride_catalog.job (
     on_error          text NOT NULL,
     reject_limit      bigint,
     reject_percent    numeric,
+    retry_of          bigint,
     depends_on        bigint[],
     start_at          timestamptz,
     priority          integer NOT NULL,
@@ -79,6 +80,7 @@ CREATE TABLE stride_catalog.job (
 CREATE INDEX job_unfinished ON stride_catalog.job (priority DESC, job_id)
     WHERE state NOT IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled');
 CREATE INDEX job_name ON stride_catalog.job (owner, name);
+CREATE INDEX job_retry_of ON stride_catalog.job (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX job_finished_at ON stride_catalog.job (finished_at);
 
 CREATE TABLE stride_catalog.split (
@@ -429,6 +431,12 @@ AS 'MODULE_PATHNAME', 'stride_alter';
 COMMENT ON FUNCTION stride.alter(bigint, integer, integer, jsonb) IS
 'Changes a job from its next chunk on, and returns its state. NULL leaves as is. workers: 0 chooses by itself. chunk_rows: rows a chunk, 0 adapts to chunk_time. settings: merged into the job''s, a JSON null resets a key. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 22023 for a bad value or when there is nothing to change, 42704 for an id that is unknown or another role''s, 55000 for a job that succeeded.';
 
+CREATE FUNCTION stride.retry_rejects(job_id bigint) RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_retry_rejects';
+COMMENT ON FUNCTION stride.retry_rejects(bigint) IS
+'Submits a new job over the rejects of a job and returns its id: the same statement under the same settings, as the same owner, for those rows alone. Rows that pass, and those that are no longer there, leave the rejects in the same transaction; a row that fails again stays, with its new error. The id of such a job means the one whose rejects it drives. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job without rejects or whose rejects are being retried.';
+
 CREATE FUNCTION stride.forget(job_id bigint) RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_forget';
@@ -528,6 +536,7 @@ SELECT j.job_id,
        j.on_error,
        j.reject_limit,
        j.reject_percent,
+       j.retry_of,
        j.start_at,
        j.depends_on,
        CASE WHEN j.mine THEN j.settings END AS settings,
@@ -764,7 +773,7 @@ COMMENT ON COLUMN stride.jobs.kind IS 'What front door the job came through: sta
 COMMENT ON COLUMN stride.jobs.statement IS 'The SQL text as submitted, or for a pipeline the statement that it was compiled to. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.jobs.source IS 'The table that is walked, qualified.';
 COMMENT ON COLUMN stride.jobs.target IS 'The table that is written, qualified; NULL for SELECT.';
-COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key.';
+COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key, or rejects for a job that drives rejects again.';
 COMMENT ON COLUMN stride.jobs.key IS 'The unique key that is walked, as its index defines it.';
 COMMENT ON COLUMN stride.jobs.sink IS 'How rows are written: statement (the executor) or bulk.';
 COMMENT ON COLUMN stride.jobs.sink_reason IS 'Why that sink was taken.';
@@ -801,6 +810,7 @@ COMMENT ON COLUMN stride.jobs.chunk_rows IS 'Rows a chunk asked for; 0 adapts to
 COMMENT ON COLUMN stride.jobs.on_error IS 'What a row that cannot be processed does: fail stops the job, skip keeps the row aside in stride.rejects.';
 COMMENT ON COLUMN stride.jobs.reject_limit IS 'The most rows that are kept aside, if given; one more fails the job.';
 COMMENT ON COLUMN stride.jobs.reject_percent IS 'The same in percent of the rows judged, if given.';
+COMMENT ON COLUMN stride.jobs.retry_of IS 'The job whose rejects this one drives again, or NULL.';
 COMMENT ON COLUMN stride.jobs.start_at IS 'Not started before that time, if given.';
 COMMENT ON COLUMN stride.jobs.depends_on IS 'Ids of the jobs that must succeed first, if given.';
 COMMENT ON COLUMN stride.jobs.settings IS 'The settings given, without those left at their default. NULL for members of pg_monitor who may not act as the owner.';

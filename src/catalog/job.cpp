@@ -9,7 +9,7 @@ namespace {
     "job_id, name, kind, owner::oid, owner_name, system_identifier, database_oid, extension_oid, timeline, "           \
     "statement, "                                                                                                      \
     "source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority, settings, session, "     \
-    "reject_limit, reject_percent::float8, pipeline, indexes, "                                                        \
+    "retry_of, reject_limit, reject_percent::float8, pipeline, indexes, "                                              \
     "statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target, target_name, relations, "    \
     "relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason, "                             \
     "one_to_one, keeps_last, deletes_source, transform, transform_oid, transform_version, "                            \
@@ -34,7 +34,8 @@ constinit pg::FixedStatement select_by_name = {
     nullptr};
 
 constinit pg::FixedStatement select_by_statement = {
-    "SELECT job_id, state FROM stride_catalog.job WHERE owner = $1::regrole AND name IS NULL AND kind = $2"
+    "SELECT job_id, state FROM stride_catalog.job WHERE owner = $1::regrole AND name IS NULL AND retry_of IS NULL"
+    " AND kind = $2"
     " AND CASE WHEN $4 IS NULL THEN statement = $3 ELSE pipeline = $4 END"
     " ORDER BY state IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled'), job_id DESC LIMIT 1",
     4,
@@ -42,20 +43,29 @@ constinit pg::FixedStatement select_by_statement = {
     nullptr};
 
 constinit pg::FixedStatement insert_row = {
-    "INSERT INTO stride_catalog.job (name, kind, owner, owner_name, system_identifier, database_oid, extension_oid, timeline, statement,"
+    "INSERT INTO stride_catalog.job (name, kind, owner, owner_name, system_identifier, database_oid, extension_oid, "
+    "timeline, statement,"
     " source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority, settings, session,"
     " pipeline, indexes, statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target,"
     " target_name, relations, relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason,"
     " one_to_one, keeps_last, deletes_source, transform, transform_oid, transform_version, reject_limit,"
-    " reject_percent, state, submitted_at)"
+    " reject_percent, retry_of, state, submitted_at)"
     " VALUES ($1, $2, $3::regrole, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,"
     " $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41,"
-    " $42, $43, $44, $45::numeric, 'queued', now()) RETURNING job_id",
-    45,
-    {TEXTOID, TEXTOID, OIDOID, NAMEOID, INT8OID, OIDOID, OIDOID, INT4OID, TEXTOID, TEXTOID, NAMEARRAYOID, INT4OID,
-     INT4OID, TEXTOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, JSONBOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID,
-     TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID, OIDOID, TEXTOID, OIDARRAYOID, TEXTARRAYOID, TEXTOID, OIDOID,
-     TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID, TEXTOID, OIDOID, INT8OID, INT8OID, FLOAT8OID},
+    " $42, $43, $44, $45::numeric, $46, 'queued', now()) RETURNING job_id",
+    46,
+    {TEXTOID,      TEXTOID, OIDOID,  NAMEOID, INT8OID,      OIDOID,         OIDOID,  INT4OID,  TEXTOID,  TEXTOID,
+     NAMEARRAYOID, INT4OID, INT4OID, TEXTOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, JSONBOID, JSONBOID, JSONBOID,
+     TEXTOID,      TEXTOID, TEXTOID, TEXTOID, OIDOID,       TEXTOID,        TEXTOID, OIDOID,   TEXTOID,  OIDARRAYOID,
+     TEXTARRAYOID, TEXTOID, OIDOID,  TEXTOID, TEXTOID,      TEXTOID,        TEXTOID, BOOLOID,  BOOLOID,  BOOLOID,
+     TEXTOID,      OIDOID,  INT8OID, INT8OID, FLOAT8OID,    INT8OID},
+    nullptr};
+
+constinit pg::FixedStatement select_retry = {
+    "SELECT job_id FROM stride_catalog.job WHERE retry_of = $1"
+    " AND state NOT IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled') LIMIT 1",
+    1,
+    {INT8OID},
     nullptr};
 
 constinit pg::FixedStatement select_predecessor = {
@@ -100,6 +110,7 @@ Job *job_of(const pg::Row &row) {
     job->priority = row.int32_or(column++, 0);
     job->settings = row.jsonb(column++);
     job->session = row.jsonb(column++);
+    job->retry_of = row.int64_or(column++, 0);
     job->reject_limit = row.int64_or(column++, -1);
     job->reject_percent = row.double_or(column++, -1);
     job->pipeline = row.jsonb(column++);
@@ -168,7 +179,8 @@ int64 find_resumable(const Job &like, core::JobState *state) {
         pg::read_fixed(select_by_name, {owner, pg::arg_text(like.name)}, read);
     else
         pg::read_fixed(select_by_statement,
-                       {owner, pg::arg_text(like.kind), pg::arg_text(like.statement), pg::arg_jsonb(like.pipeline)}, read);
+                       {owner, pg::arg_text(like.kind), pg::arg_text(like.statement), pg::arg_jsonb(like.pipeline)},
+                       read);
     const bool succeeded = *state == core::JobState::succeeded || *state == core::JobState::succeeded_with_rejects;
     return found != 0 && !succeeded ? found : 0;
 }
@@ -179,6 +191,12 @@ bool predecessors_succeeded(ArrayType *depends_on, char **reason) {
                *reason =
                    psprintf("waits for job %lld, which is %s", static_cast<long long>(row.int64_or(1, 0)), row.text(2));
            }) == 0;
+}
+
+int64 find_retry(int64 job_id) {
+    int64 found = 0;
+    pg::read_fixed(select_retry, {pg::arg_int64(job_id)}, [&](const pg::Row &row) { found = row.int64_or(1, 0); });
+    return found;
 }
 
 int64 insert_job(const Job &job) {
@@ -235,7 +253,8 @@ int64 insert_job(const Job &job) {
                     OidIsValid(job.transform_oid) ? arg(ObjectIdGetDatum(job.transform_oid)) : pg::null_arg(),
                     arg_int64(job.transform_version),
                     job.reject_limit >= 0 ? arg_int64(job.reject_limit) : pg::null_arg(),
-                    job.reject_percent >= 0 ? arg(Float8GetDatum(job.reject_percent)) : pg::null_arg()},
+                    job.reject_percent >= 0 ? arg(Float8GetDatum(job.reject_percent)) : pg::null_arg(),
+                    job.retry_of != 0 ? arg_int64(job.retry_of) : pg::null_arg()},
                    [&](const pg::Row &row) { job_id = row.int64_or(1, 0); });
     return job_id;
 }

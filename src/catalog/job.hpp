@@ -32,6 +32,7 @@ struct Job {
     int32 workers;    // as resolved at submit; 0 = chooses by itself
     int32 chunk_rows; // 0 = adapts
     char *on_error;
+    int64 retry_of;        // the job whose rejects this one drives again, 0 = none
     int64 reject_limit;    // -1 = none
     double reject_percent; // -1 = none
     ArrayType *depends_on;
@@ -84,6 +85,9 @@ int64 find_resumable(const Job &like, core::JobState *state);
 
 // Whether all predecessors have succeeded; else *reason (palloc'd) names the first that has not.
 bool predecessors_succeeded(ArrayType *depends_on, char **reason);
+
+// The unfinished job that drives this job's rejects again, 0 if there is none.
+int64 find_retry(int64 job_id);
 
 // Inserts a queued job and returns its id.
 int64 insert_job(const Job &job);

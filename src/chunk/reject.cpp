@@ -2,7 +2,6 @@
 // Regime: pg.
 #include "chunk/reject.hpp"
 
-#include "catalog/reject.hpp"
 #include "pg/test_point.hpp"
 #include "pg/transaction.hpp"
 
@@ -65,7 +64,7 @@ void pass_bad_row(Work &work, const Identity &identity, catalog::Split *split, c
         leave(chunk_context);
         return;
     }
-    catalog::insert_reject(catalog::Reject{split->job_id, split->split, split->chunks + 1, bad.key, data, bad.error});
+    work.keep_aside(catalog::Reject{split->job_id, split->split, split->chunks + 1, bad.key, data, bad.error});
     advance(*split, checkpoint_over(reach, identity, *carry, started_at));
     STRIDE_TEST_POINT("before_commit");
     shared::set_phase(identity.slot, shared::Phase::committing);

@@ -131,6 +131,7 @@ void run_chunk(Work &work, const Identity &identity, catalog::Split *split, cons
     measured.fence_ms = fence_ms;
     PopActiveSnapshot();
     const instr_time checkpoint_start = pg::start_clock();
+    work.settle();
     checkpoint(work, identity, *split, measured, started_at, *carry, wal_before);
     const double checkpoint_ms = pg::milliseconds_since(checkpoint_start);
     STRIDE_TEST_POINT("before_commit");

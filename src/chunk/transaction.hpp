@@ -3,6 +3,7 @@
 // May not catch errors: the worker's loop does, and aborts.
 #pragma once
 
+#include "catalog/reject.hpp"
 #include "catalog/split.hpp"
 #include "shared/worker_slots.hpp"
 #include "sink/phase_times.hpp"
@@ -29,6 +30,10 @@ struct Work {
     virtual int64 run(sink::PhaseTimes *times) = 0;
     // The one driving row in the range (lower, upper], under the active snapshot, as far as the owner may read it.
     virtual Jsonb *row(ArrayType *lower, ArrayType *upper) = 0;
+    // After run(): what else belongs to the success of the chunk's rows, as a fixed statement of ours.
+    virtual void settle() {}
+    // Writes down the one row of the chunk that reach() found last, which is bad.
+    virtual void keep_aside(const catalog::Reject &reject) { catalog::insert_reject(reject); }
     // True when each driving row is written at most once, so that read - written rows were filtered out.
     virtual bool one_to_one() const = 0;
 
@@ -50,7 +55,7 @@ struct Carry {
     double checkpoint_ms;
     double commit_ms;
     double wait_ms; // throttles, holds and back-off
-    int32 retries; // attempts that failed since the last checkpoint
+    int32 retries;  // attempts that failed since the last checkpoint
 };
 
 struct Result {

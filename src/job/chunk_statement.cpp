@@ -79,7 +79,7 @@ chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 
 
 Jsonb *ChunkStatement::row(ArrayType *lower, ArrayType *upper) {
     Relation source = table_open(job.source, NoLock);
-    Jsonb *data = row_data(source, key, walk::KeyRange{lower, upper});
+    Jsonb *data = row_data(source, key, qual(1, lower, upper));
     table_close(source, NoLock);
     return data;
 }
@@ -88,10 +88,14 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
     const int nest_level = pg::pin_search_path();
     Query *query = analysis::analyse_stored(job.stored_sql);
     const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
-    analysis::add_range(query, driver, walk::range_qual(key, driver.rtindex, walk::KeyRange{lower, upper}));
+    analysis::add_range(query, driver, qual(driver.rtindex, lower, upper));
     planned = walk::plan_through_key(query, job.stored_sql, job.source, job.key_index).statement;
     require_bound_relations(job, planned);
     pg::unpin(nest_level);
+}
+
+Node *ChunkStatement::qual(int varno, ArrayType *lower, ArrayType *upper) const {
+    return walk::range_qual(key, varno, walk::KeyRange{lower, upper});
 }
 
 int64 ChunkStatement::run(sink::PhaseTimes *times) {

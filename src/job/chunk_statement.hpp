@@ -10,7 +10,7 @@
 namespace stride::job {
 
 // Lives as long as the worker's job; the plan in it only as long as the chunk.
-struct ChunkStatement final : chunk::Work {
+struct ChunkStatement : chunk::Work {
     ChunkStatement(const catalog::Job &of_job, const settings::Settings &with_settings)
         : job(of_job), settings(with_settings) {}
 
@@ -25,6 +25,11 @@ struct ChunkStatement final : chunk::Work {
     const settings::Settings &settings;
     walk::Key key = {};
     PlannedStmt *planned = nullptr;
+
+protected:
+    ~ChunkStatement() = default;
+    // The condition on the driving relation, at range table index `varno`, that picks the rows between two positions.
+    virtual Node *qual(int varno, ArrayType *lower, ArrayType *upper) const;
 };
 
 // The lock that a chunk takes on a relation of the job before it looks at anything.

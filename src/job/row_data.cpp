@@ -54,11 +54,11 @@ char *row_sql(Relation relation) {
 
 } // namespace
 
-Jsonb *row_data(Relation relation, const walk::Key &key, const walk::KeyRange &range) {
+Jsonb *row_data(Relation relation, const walk::Key &key, Node *qual) {
     const char *sql = row_sql(relation);
     Query *query = walk::analyse_own(sql);
     Query *inner = linitial_node(RangeTblEntry, query->rtable)->subquery;
-    inner->jointree->quals = walk::range_qual(key, 1, range);
+    inner->jointree->quals = qual;
     PlannedStmt *plan = walk::plan_through_key(query, sql, key.relation, key.index).statement;
 
     FirstValue first = {};

@@ -34,7 +34,7 @@ struct Work {
     analysis::Parsed parsed;
     bool own_levels;          // as in analysis::AnalysisOptions
     const char *source_alias; // of the driving relation of a pipeline; nullptr = that of the arguments
-    Oid source;      // of a pipeline; InvalidOid for a statement
+    Oid source;               // of a pipeline; InvalidOid for a statement
     Oid target;
     Jsonb *pipeline; // the arguments of submit_pipeline, nullptr for a statement
     const char *indexes;

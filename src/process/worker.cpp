@@ -1,12 +1,14 @@
 // The worker's life: attach, connect, load the job, plan it if nobody has, claim splits and run their chunks.
 // Regime: pg.  Locks: none between chunks.  It never writes the job's row; what ends it is written to split and failure.
+#include <new>
+
 #include "process/worker.hpp"
 
 #include "bridge/attempt.hpp"
 #include "settings/settings.hpp"
 #include "core/chunk_sizer.hpp"
 #include "core/error_policy.hpp"
-#include "job/chunk_statement.hpp"
+#include "job/retry.hpp"
 #include "job/session_settings.hpp"
 #include "pg/test_point.hpp"
 #include "pg/time_limit.hpp"
@@ -99,6 +101,17 @@ void require_same_extension(const Worker &worker) {
     if (pg::extension_oid() != worker.job->home.extension) proc_exit(0);
 }
 
+bool plan_job(const catalog::Job &job) {
+    return job.retry_of != 0 ? job::plan_retry(job, job.workers) : walk::plan_splits(job, job.workers);
+}
+
+// The work of a chunk of the job, in the current memory context.
+chunk::Work *chunk_work(const Worker &worker) {
+    if (worker.job->retry_of != 0)
+        return new (palloc(sizeof(job::RetryStatement))) job::RetryStatement(*worker.job, worker.settings);
+    return new (palloc(sizeof(job::ChunkStatement))) job::ChunkStatement(*worker.job, worker.settings);
+}
+
 // Plans the job if nobody has.  False when that failed: the failure is written down.
 bool plan(Worker *worker) {
     shared::set_phase(worker->slot, Phase::planning);
@@ -106,7 +119,7 @@ bool plan(Worker *worker) {
         pg::begin_transaction();
         MemoryContextSwitchTo(worker->chunk_memory);
         // The scheduler has waited for the splits to start the job's other workers.
-        if (walk::plan_splits(*worker->job, worker->job->workers)) shared::wake_at_commit();
+        if (plan_job(*worker->job)) shared::wake_at_commit();
         require_same_extension(*worker);
         STRIDE_TEST_POINT("before_plan_commit");
         pg::commit_transaction();
@@ -215,7 +228,7 @@ bool run_split(Worker *worker, catalog::Split *split) {
             return false;
         }
         worker->carry.wait_ms += shared::take_waited_ms();
-        job::ChunkStatement work(*worker->job, worker->settings);
+        chunk::Work &work = *chunk_work(*worker);
         const int64 limit = worker->bisect.limit(core::rows_at_retry(worker->sizer.rows(), split->attempts));
         show_activity(*worker, *split, limit);
         pgstat_report_activity(STATE_RUNNING, worker->activity);

@@ -61,6 +61,9 @@ struct KeyRange {
 // scan only where its first column does (a chunk that runs into a tenant with most of the rows would read all of it).
 Node *range_qual(const Key &key, int varno, const KeyRange &range);
 
+// The qualification "key is one of these", an OR of equalities, one a key (List of KeyText, at least one).
+Node *keys_qual(const Key &key, int varno, List *keys);
+
 // The range cut into disjoint parts in key order, as a List of Lists of clauses (to be ANDed; an empty List: no bound).
 // Each part is equalities on leading columns and at most one column between bounds, so an ordered index scan reads just
 // its rows, in mixed directions too.  NIL if the range is empty.

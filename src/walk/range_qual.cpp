@@ -199,6 +199,19 @@ Node *range_qual(const Key &key, int varno, const KeyRange &bounds) {
     return all_of(lappend(clauses, any_of(parts_from(range, range.shared))));
 }
 
+Node *keys_qual(const Key &key, int varno, List *keys) {
+    List *arms = NIL;
+    ListCell *cell;
+    foreach (cell, keys) {
+        Range range = {};
+        range.key = &key;
+        range.varno = varno;
+        text_to_values(key, static_cast<KeyText>(lfirst(cell)), range.values[lower_side]);
+        arms = lappend(arms, equalities(range, lower_side, 0, key.ncolumns));
+    }
+    return any_of(arms);
+}
+
 List *range_parts(const Key &key, int varno, const KeyRange &bounds) {
     const Range range = make_range(key, varno, bounds);
     List *parts = parts_from(range, range.shared);

@@ -1,0 +1,87 @@
+-- Rejects driven again: what passes leaves them, what fails again stays with its new error, nothing else is touched.
+SET stride.progress_interval = 0;
+CREATE SCHEMA retry;
+SET search_path = retry, public;
+CREATE TABLE source (tenant int NOT NULL, id int NOT NULL, digits text);
+CREATE UNIQUE INDEX ON source (tenant, id DESC);
+INSERT INTO source SELECT g % 3, g, CASE WHEN g % 4 = 0 THEN 'x' ELSE g::text END FROM generate_series(1, 1000) AS g;
+CREATE TABLE target (id int PRIMARY KEY, n int);
+CALL stride.run('INSERT INTO target SELECT id, digits::int FROM source', name => 'first', on_error => 'skip', reject_percent => 50,
+                settings => '{"chunk_time": "10ms"}');
+SELECT stride.job_id('first') AS job \gset
+SELECT state, rows_read, rows_written, rows_rejected FROM stride.jobs WHERE job_id = :job;
+
+-- 250 rejects: 100 are mended, 20 are deleted, 10 get another error; the good rows change too, which must not matter.
+UPDATE source SET digits = (id + 1)::text WHERE digits = 'x' AND id <= 400;
+DELETE FROM source WHERE digits = 'x' AND id <= 480;
+UPDATE source SET digits = '99999999999' WHERE digits = 'x' AND id <= 520;
+UPDATE source SET digits = 'good no more' WHERE id % 4 <> 0;
+SELECT stride.retry_rejects(:job) AS retry \gset
+CALL stride.wait(:retry);
+SELECT name, kind, statement, walk, state, rows_read, rows_written, rows_rejected, on_error, retry_of = :job AS retries_first FROM stride.jobs
+WHERE job_id = :retry;
+SELECT sqlstate, attempt, count(*), min((row_key[2])::int), max((row_key[2])::int), min(row_data->>'digits') AS digits
+FROM stride.rejects WHERE job_id = :job GROUP BY sqlstate, attempt ORDER BY sqlstate;
+SELECT count(*), count(*) FILTER (WHERE n = id) AS first, count(*) FILTER (WHERE n = id + 1) AS mended FROM target;
+SELECT event, detail = format('retries the rejects of job %s', :job) AS detail FROM stride.events WHERE job_id = :retry ORDER BY event_at LIMIT 1;
+
+-- Again, by the id of the retry; then all are gone, and so may the job be.
+UPDATE source SET digits = (id + 1)::text WHERE id % 4 = 0;
+SELECT stride.retry_rejects(:retry) AS again \gset
+CALL stride.wait(:again);
+SELECT state, rows_read, rows_written, rows_rejected, retry_of = :job AS retries_first FROM stride.jobs WHERE job_id = :again;
+SELECT count(*) FROM stride.rejects WHERE job_id = :job;
+SELECT count(*), count(*) FILTER (WHERE n = id) AS first, count(*) FILTER (WHERE n = id + 1) AS mended FROM target;
+SELECT stride.forget(:job);
+
+-- No row is walked but the rejected ones.
+SELECT sum(rows_read) AS rows_read FROM stride.chunks WHERE job_id = :again;
+
+-- An UPDATE: the rows that were good the first time are not touched again.
+CREATE TABLE counted AS SELECT id, 1 AS divisor, 0 AS n FROM generate_series(1, 500) AS id;
+ALTER TABLE counted ADD PRIMARY KEY (id);
+UPDATE counted SET divisor = 0 WHERE id % 2 = 0;
+CALL stride.run('UPDATE counted SET n = n + 1 / divisor', name => 'update', on_error => 'skip', workers => 4, chunk_rows => 50);
+UPDATE counted SET divisor = 1 WHERE id <= 250;
+SELECT stride.retry_rejects(stride.job_id('update')) AS retry \gset
+CALL stride.wait(:retry);
+SELECT state, rows_read, rows_written, rows_filtered, rows_rejected FROM stride.jobs WHERE job_id = :retry;
+SELECT n, count(*) FROM counted GROUP BY n;
+-- One retry at a time.
+BEGIN;
+SELECT stride.retry_rejects(stride.job_id('update')) IS NOT NULL AS submitted;
+\set VERBOSITY sqlstate
+SELECT stride.retry_rejects(stride.job_id('update'));
+ROLLBACK;
+\set VERBOSITY default
+
+-- What is refused.
+CREATE FUNCTION outcome(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+    hint text;
+BEGIN
+    EXECUTE command;
+    RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    RETURN regexp_replace(concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, detail, hint), 'job \d+|job_id = \d+|\(\d+\)', '<id>', 'g');
+END $$;
+SELECT outcome('SELECT stride.retry_rejects(NULL)');
+SELECT outcome('SELECT stride.retry_rejects(-1)');
+CALL stride.run('UPDATE counted SET n = 0', name => 'good');
+SELECT outcome(format('SELECT stride.retry_rejects(%s)', stride.job_id('good')));
+SELECT outcome(format('SELECT stride.forget(%s)', stride.job_id('update')));
+CREATE ROLE regress_stride_else LOGIN;
+GRANT USAGE ON SCHEMA stride, retry TO regress_stride_else;
+SELECT stride.job_id('update') AS job \gset
+SET ROLE regress_stride_else;
+SELECT count(*) FROM stride.rejects;
+SELECT outcome(format('SELECT stride.retry_rejects(%s)', :job));
+RESET ROLE;
+
+SELECT invariant, detail FROM stride.check_invariants() WHERE NOT ok;
+SET client_min_messages = warning;
+DROP OWNED BY regress_stride_else;
+DROP ROLE regress_stride_else;
+DROP SCHEMA retry CASCADE;

@@ -1,0 +1,72 @@
+// The work over another job's rejects.
+// Regime: pg.
+#include "job/retry.hpp"
+
+namespace stride::job {
+namespace {
+
+constexpr int64 most_keys = 100;       // a chunk: each is an arm of a condition
+constexpr int64 rejects_a_split = 100; // at least, but for the last
+constexpr int splits_a_worker = 4;
+
+// A reject's id in the place of a key.
+ArrayType *as_key(int64 reject_id) {
+    Datum text = CStringGetTextDatum(psprintf(INT64_FORMAT, reject_id));
+    return construct_array(&text, 1, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+// nullptr, before the first one, is 0.
+int64 as_reject_id(ArrayType *key) {
+    if (key == nullptr) return 0;
+    Datum *elements;
+    int count;
+    deconstruct_array(key, TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &count);
+    if (count != 1)
+        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("the position of a retry is not the id of a reject")));
+    return pg_strtoint64(TextDatumGetCString(elements[0]));
+}
+
+} // namespace
+
+bool plan_retry(const catalog::Job &job, int workers) {
+    if (catalog::has_plan(job.job_id)) return false;
+    const List *parts = catalog::cut_rejects(job.retry_of, rejects_a_split, splits_a_worker * Max(1, workers));
+    if (parts == NIL) {
+        catalog::insert_empty_plan(job.job_id);
+        return true;
+    }
+    catalog::NewSplit fresh = {};
+    fresh.lower_sample = -1;
+    for (int i = 0; i < list_length(parts); i++) {
+        const catalog::RejectPart *part = static_cast<catalog::RejectPart *>(list_nth(parts, i));
+        fresh.upper = as_key(part->last);
+        fresh.upper_sample = i;
+        fresh.rows_estimate = part->count;
+        catalog::insert_split(job.job_id, i + 1, fresh);
+        fresh.lower = fresh.upper;
+        fresh.lower_sample = i;
+    }
+    return true;
+}
+
+chunk::Reach RetryStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {
+    const int64 wanted = Min(limit, most_keys);
+    rejects = catalog::read_rejects(job.retry_of, as_reject_id(position), as_reject_id(upper), wanted);
+    ArrayType *last = rejects.count > 0 ? as_key(DatumGetInt64(rejects.ids[rejects.count - 1])) : nullptr;
+    const bool reached_end = rejects.count < wanted;
+    return chunk::Reach{rejects.count, reached_end ? upper : last, last, reached_end};
+}
+
+Node *RetryStatement::qual(int varno, ArrayType *, ArrayType *) const {
+    return walk::keys_qual(key, varno, rejects.keys);
+}
+
+void RetryStatement::settle() {
+    if (rejects.count > 0) catalog::delete_rejects(rejects);
+}
+
+void RetryStatement::keep_aside(const catalog::Reject &reject) {
+    catalog::fail_reject(DatumGetInt64(rejects.ids[0]), reject);
+}
+
+} // namespace stride::job
