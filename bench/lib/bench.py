@@ -1,15 +1,17 @@
 """What the tasks share: the options, the database, the peers, and interleaved rounds."""
 import importlib.util
+import os
 import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from .processes import Family
 from .session import Session
-from .work import make_source
 
 DATABASE = "bench"
 LIMIT_SECONDS = 60
+BASE = "plain"  # the peer that the others are compared with
 
 
 def load(path):
@@ -20,25 +22,38 @@ def load(path):
     return module
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
-    """One run of one peer."""
-    seconds: float
+    """One run of one peer over the first `rows` rows of a work; its figures are for these rows."""
+    rows: int
+    measured: float     # seconds
+    scale: float        # how many times as many rows the whole work has
     wal_bytes: int
-    note: str  # what the peer has to say about it
+    server_cpu: float   # seconds of processor time, those of the server's processes that worked for it
+    client_cpu: float   # and those of programs outside
+    note: str           # what the peer has to say about it
+
+    @property
+    def seconds(self):
+        """Of the whole work: extrapolated where not all of it was run."""
+        return self.measured * self.scale
 
 
 class Bench:
-    def __init__(self, here, rows, rounds, postmaster):
+    def __init__(self, here, given):
         self.here = here
-        self.rows = rows
-        self.rounds = rounds
-        self.postmaster = postmaster
+        self.rounds = int(given.rounds)
+        self.minutes = float(given.minutes)
+        self.wanted_peers = set(given.peers.split())
+        self.postmaster = int(given.postmaster)
+        self.family = Family(self.postmaster)
         with Session("postgres") as admin:
             admin.rows(f"CREATE DATABASE {DATABASE}")
         self.session = self.connect()
-        self.session.rows("CREATE EXTENSION pg_stride")
-        self.sources = {}
+        self.session.rows("CREATE EXTENSION pg_stride; CREATE EXTENSION dblink")
+        self.tables = {}
+        self.answers = {}
+        self.comparisons = {}  # (task, rows) -> what it found, for goals that look at two sizes
 
     def tell(self, text):
         print(text, file=sys.stderr, flush=True)
@@ -48,15 +63,23 @@ class Bench:
         session.rows("SET stride.progress_interval = 0; SET client_min_messages = warning")
         return session
 
-    def peer(self, name):
-        return load(self.here / "peers" / f"{name}.py")
+    def path(self, name):
+        (path,) = self.here.glob(f"peers/*/{name}.py")
+        return path
 
-    def source(self, rows):
-        """The name of the source table of that many rows, made at its first use."""
-        if rows not in self.sources:
-            self.tell(f"loading {rows} rows")
-            self.sources[rows] = make_source(self.session, rows)
-        return self.sources[rows]
+    def peer(self, name):
+        return load(self.path(name))
+
+    def chosen(self, names):
+        """Those peers that are wanted by the command line; the base stays."""
+        return [name for name in names if not self.wanted_peers or name == BASE or name in self.wanted_peers]
+
+    def table(self, make, rows):
+        """The name of a source table of that many rows, made at its first use."""
+        if (make, rows) not in self.tables:
+            self.tell(f"loading {rows} rows: {make.__doc__.splitlines()[0]}")
+            self.tables[make, rows] = make(self.session, rows)
+        return self.tables[make, rows]
 
     @contextmanager
     def using(self, session):
@@ -84,27 +107,47 @@ class Bench:
             self.session.rows(sql)
         self.session.rows("CHECKPOINT")
 
+    def expected(self, work):
+        """What the plain statement leaves behind; it also warms the caches."""
+        if (work.prepare, work.statement) not in self.answers:
+            self.prepare(work)
+            self.session.rows(work.statement)
+            self.answers[work.prepare, work.statement] = self.session.rows(work.check)
+        return self.answers[work.prepare, work.statement]
+
     def run(self, peer, work):
-        """Runs the work once, and sees that it was done."""
-        self.prepare(work)
-        before = self.session.value("SELECT pg_current_wal_insert_lsn()")
+        """Runs the work once, or as much of it as the peer is given, and sees that it was done."""
+        given = work.first(getattr(peer, "MOST_ROWS", work.rows))
+        expected = self.expected(given)
+        self.prepare(given)
+        lsn = self.session.value("SELECT pg_current_wal_insert_lsn()")
+        before = self.family.processor_time(), sum(os.times()[2:4])
         start = time.perf_counter()
-        peer.run(self, work)
-        seconds = time.perf_counter() - start
-        wal_bytes = int(self.session.value(f"SELECT pg_current_wal_insert_lsn() - '{before}'::pg_lsn"))
-        found = self.session.rows(work.check)
-        if found != work.expected:
-            raise RuntimeError(f"{peer.TITLE} left {found}, not {work.expected}: {work.statement}")
-        return Run(seconds, wal_bytes, peer.note(self) if hasattr(peer, "note") else "")
+        # A peer whose programs must start and connect first returns the seconds that count.
+        seconds = peer.run(self, given) or time.perf_counter() - start
+        self.wait_until_quiet()
+        after = self.family.processor_time(), sum(os.times()[2:4])
+        wal_bytes = int(self.session.value(f"SELECT pg_current_wal_insert_lsn() - '{lsn}'::pg_lsn"))
+        found = self.session.rows(given.check)
+        if found != expected:
+            raise RuntimeError(f"{peer.TITLE} left {found}, not {expected}: {given.statement}")
+        return Run(given.rows, seconds, work.rows / given.rows, wal_bytes, after[0] - before[0], after[1] - before[1],
+                   peer.note(self) if hasattr(peer, "note") else "")
 
     def interleave(self, names, work):
-        """Runs each peer once a round, each round with another one first: a list of (peer, its runs)."""
-        peers = [self.peer(name) for name in names]
-        runs = [[] for _ in peers]
+        """Runs each peer once a round, each round with another one first: peer -> its runs.
+
+        A round is always whole; none begins after the minutes that a task is given.
+        """
+        peers = {name: self.peer(name) for name in names}
+        runs = {name: [] for name in names}
+        end = time.monotonic() + 60 * self.minutes
         for turn in range(self.rounds):
-            for step in range(len(peers)):
-                chosen = (turn + step) % len(peers)
-                runs[chosen].append(self.run(peers[chosen], work))
-                self.tell(f"{work.kind} {work.rows} rows, round {turn + 1}: {peers[chosen].TITLE}:"
-                          f" {runs[chosen][-1].seconds:.2f} s")
-        return list(zip(peers, runs))
+            if turn > 0 and time.monotonic() > end:
+                break
+            for step in range(len(names)):
+                name = names[(turn + step) % len(names)]
+                runs[name].append(self.run(peers[name], work))
+                self.tell(f"{work.kind} {work.rows} rows, round {turn + 1}: {peers[name].TITLE}:"
+                          f" {runs[name][-1].seconds:.2f} s")
+        return {name: (peers[name], runs[name]) for name in names}

@@ -14,10 +14,13 @@ class Session:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.pid = int(self.value("SELECT pg_backend_pid()"))
 
-    def rows(self, sql):
-        """The rows that a command or several return, each a list of texts; an error ends the benchmark."""
+    def send(self, sql):
+        self.sent = sql
         self.psql.stdin.write(f"{sql};\n\\echo {self.END}\n")
         self.psql.stdin.flush()
+
+    def answer(self):
+        """The rows that the commands sent last return, each a list of texts; an error ends the benchmark."""
         rows = []
         for line in self.psql.stdout:
             line = line.rstrip("\n")
@@ -25,7 +28,11 @@ class Session:
                 return rows
             rows.append(line.split("\t"))
         self.errors.seek(0)
-        raise RuntimeError(f"psql stopped at: {sql}\n{self.errors.read()}")
+        raise RuntimeError(f"psql stopped at: {self.sent}\n{self.errors.read()}")
+
+    def rows(self, sql):
+        self.send(sql)
+        return self.answer()
 
     def value(self, sql):
         return self.rows(sql)[-1][0]

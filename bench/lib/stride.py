@@ -1,5 +1,4 @@
 """Running a work as a job, for the peers that do."""
-PHASES = ("plan_ms", "read_ms", "write_ms", "checkpoint_ms", "commit_ms")
 
 
 def run(bench, work, **arguments):
@@ -8,8 +7,12 @@ def run(bench, work, **arguments):
 
 
 def note(bench):
-    """The newest job's chunks, and where its workers' time went."""
-    row = bench.session.rows(f"SELECT chunks, {', '.join(PHASES)} FROM stride.jobs ORDER BY job_id DESC LIMIT 1")[0]
-    times = [float(text) for text in row[1:]]
-    shares = " / ".join(f"{100 * part / sum(times):.1f}" for part in times)
-    return f"{row[0]} ({shares})"
+    """The newest job's chunks, and where its workers' time went, in %."""
+    session = bench.session
+    columns = [row[0] for row in session.rows(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'stride.jobs'::regclass AND attname LIKE '%\\_ms' ORDER BY attnum")]
+    chunks, *times = session.rows(f"SELECT chunks, {', '.join(columns)} FROM stride.jobs ORDER BY job_id DESC LIMIT 1")[0]
+    times = {column.removesuffix("_ms"): float(text or 0) for column, text in zip(columns, times)}
+    whole = sum(times.values()) or 1
+    shares = ", ".join(f"{phase} {100 * part / whole:.0f}" for phase, part in times.items() if part >= whole / 200)
+    return f"{chunks} chunks; {shares} %"

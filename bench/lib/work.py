@@ -1,66 +1,45 @@
-"""The data, and the work that peers are given: one statement over one source table, with what it must leave behind."""
-from dataclasses import dataclass
-
-PAYLOAD = ("format('{\"sku\": \"SKU-%s\", \"qty\": %s, \"color\": \"%s\", \"note\": \"%s\"}', lpad((g % 99991)::text, 6, '0'),"
-           " g % 17, (ARRAY['red','green','blue','black'])[1 + g % 4], substr(md5(g::text), 1, 25))::jsonb")
+"""The work that peers are given: one statement over one walked table, in the parts from which each peer puts together its own
+way of doing it, and the query that tells what was left behind."""
+from dataclasses import dataclass, replace
 
 
-def make_source(session, rows):
-    """A table of 174 MB a million rows, its bigint key in physical order."""
-    name = f"src_{rows}"
-    session.rows(f"""
-        CREATE TABLE {name} (id bigint NOT NULL, customer text NOT NULL, amount numeric NOT NULL, payload jsonb NOT NULL,
-                             created_at timestamptz NOT NULL);
-        INSERT INTO {name}
-        SELECT g, 'Customer ' || g % 50021, (g * 7919 % 1000000)::numeric / 100, {PAYLOAD},
-               timestamptz '2024-01-01 00:00+00' + g * interval '1 second'
-        FROM generate_series(1, {rows}::bigint) AS g;
-        ALTER TABLE {name} ADD PRIMARY KEY (id)""")
-    session.rows(f"VACUUM (FREEZE, ANALYZE) {name}")
-    return name
-
-
-@dataclass
+@dataclass(frozen=True)
 class Work:
+    """The statement is `into`, `body`, the conditions and `ending`; the key of the walked table is id, from 1 on."""
     kind: str
-    rows: int
-    source: str     # the table that is walked
-    target: str     # the table that is written
-    statement: str
-    prepare: list   # puts the target into the state before, one command each
-    check: str      # what is left behind, as a query
-    expected: list  # its answer
+    rows: int               # how many rows of the walked table, those of the smallest ids
+    walked: str
+    body: str               # an UPDATE, a DELETE, or the SELECT of an INSERT
+    prepare: tuple          # puts the tables into the state before, one command each
+    into: str = ""
+    where: tuple = ()       # conditions, all of which hold
+    ending: str = ""        # ON CONFLICT ..
+    indexes: tuple = ()     # gives a bare copy of the target the indexes that it is to have
+    pipeline: str = ""      # the arguments of stride.run_pipeline that do the same
 
+    def query(self, *conditions):
+        """The body over the rows of the walked table for which the conditions hold as well."""
+        where = " AND ".join((*self.where, *conditions))
+        return f"{self.body} WHERE {where}" if where else self.body
 
-def insert(source, rows, session):
-    """INSERT .. SELECT with a transform into an empty table with a primary key."""
-    transform = ("id, upper(customer) AS customer, amount * 1.19 + 1 AS amount, payload->>'sku' AS sku,"
-                 " md5(customer || id::text) AS hash, payload, created_at")
-    return Work(
-        "insert", rows, source, "target", f"INSERT INTO target SELECT {transform} FROM {source}",
-        ["DROP TABLE IF EXISTS target",
-         "CREATE TABLE target (id bigint PRIMARY KEY, customer text, amount numeric, sku text, hash text,"
-         " payload jsonb, created_at timestamptz)"],
-        "SELECT count(*), sum(id), sum(amount) FROM target",
-        session.rows(f"SELECT count(*), sum(id), sum(amount * 1.19 + 1) FROM {source}"))
+    def over(self, *conditions):
+        """The whole statement over such rows."""
+        return self.into + self.query(*conditions) + self.ending
 
+    @property
+    def statement(self):
+        return self.over()
 
-def copied(source):
-    return ["DROP TABLE IF EXISTS target", f"CREATE TABLE target AS TABLE {source}",
-            "ALTER TABLE target ADD PRIMARY KEY (id)", "VACUUM (ANALYZE) target"]
+    def first(self, rows):
+        """The same over the first rows only."""
+        return self if rows >= self.rows else replace(self, rows=rows, where=(*self.where, f"id <= {rows}"))
 
+    def part(self, number, parts):
+        """The same over one of several equal ranges of ids."""
+        low, high = (self.rows * edge // parts for edge in (number, number + 1))
+        return replace(self, rows=high - low, where=(*self.where, f"id > {low}", f"id <= {high}"))
 
-def update(source, rows, session):
-    """UPDATE of every row in place."""
-    return Work(
-        "update", rows, "target", "target", "UPDATE target SET customer = upper(customer), amount = amount * 1.19 + 1",
-        copied(source), "SELECT count(*), sum(id), sum(amount) FROM target",
-        session.rows(f"SELECT count(*), sum(id), sum(amount * 1.19 + 1) FROM {source}"))
-
-
-def delete(source, rows, session):
-    """DELETE of every other row."""
-    return Work(
-        "delete", rows, "target", "target", "DELETE FROM target WHERE id % 2 = 0",
-        copied(source), "SELECT count(*), sum(id), sum(amount) FROM target",
-        session.rows(f"SELECT count(*), sum(id), sum(amount) FROM {source} WHERE id % 2 = 1"))
+    # Of every column of every row, in any order; and the indexes that can be used.
+    check = """SELECT count(*), sum(hash_record_extended(t, 0)),
+                      (SELECT count(*) FROM pg_index WHERE indrelid = 'target'::regclass AND indisvalid)
+               FROM target AS t"""

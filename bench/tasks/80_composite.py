@@ -1,7 +1,9 @@
 """A key walk over a composite key with most rows under one leading value: does a chunk's time stay flat?"""
-from lib.figures import count, digits, percentile, table
+from lib.figures import digits, percentile, table
 
 TITLE = "Key walk over (tenant, id), 90 % of the rows in one tenant"
+MINUTES = "1 at 1M rows, 3 at 10M"
+SIZED = True
 MOST_CHUNK_ROWS = 10000
 LEAST_CHUNKS = 200
 
@@ -23,31 +25,28 @@ def make(session, rows):
     session.rows("CHECKPOINT")
 
 
-def run(bench):
+def run(bench, rows):
     session = bench.session
+    bench.tell(f"composite key: loading {rows} rows")
+    make(session, rows)
+    size = max(1, min(MOST_CHUNK_ROWS, rows // LEAST_CHUNKS))
+    session.rows("CALL stride.run('INSERT INTO tenants_copy SELECT tenant, id, upper(customer), amount * 1.19 + 1"
+                 f" FROM tenants', workers => 1, chunk_rows => {size}, name => 'composite', if_exists => 'new')")
+    if session.value("SELECT (SELECT count(*) FROM tenants_copy) = (SELECT count(*) FROM tenants)") != "t":
+        raise RuntimeError("the copy is not complete")
+    # Whole chunks only: the last one of a split is as long as what was left.
+    chunks = [[float(text) for text in row] for row in session.rows(f"""
+        SELECT extract(epoch FROM finished_at - started_at) * 1000, read_ms, write_ms FROM stride.chunks
+        WHERE job_id = stride.job_id('composite') AND rows_read = {size} ORDER BY started_at""")]
+    tenth = len(chunks) // 10
+    parts = {"first tenth": chunks[:tenth], "middle": chunks[tenth:-tenth], "last tenth": chunks[-tenth:]}
     lines = []
-    ratios = []
-    for rows in bench.rows:
-        bench.tell(f"composite key: loading {rows} rows")
-        make(session, rows)
-        size = max(1, min(MOST_CHUNK_ROWS, rows // LEAST_CHUNKS))
-        session.rows("CALL stride.run('INSERT INTO tenants_copy SELECT tenant, id, upper(customer), amount * 1.19 + 1"
-                     f" FROM tenants', workers => 1, chunk_rows => {size}, name => 'composite', if_exists => 'new')")
-        if session.value("SELECT (SELECT count(*) FROM tenants_copy) = (SELECT count(*) FROM tenants)") != "t":
-            raise RuntimeError("the copy is not complete")
-        # Whole chunks only: the last one of a split is as long as what was left.
-        chunks = [[float(text) for text in row] for row in session.rows(f"""
-            SELECT extract(epoch FROM finished_at - started_at) * 1000, read_ms, write_ms FROM stride.chunks
-            WHERE job_id = stride.job_id('composite') AND rows_read = {size} ORDER BY started_at""")]
-        tenth = len(chunks) // 10
-        shown = [("first tenth", chunks[:tenth]), ("middle", chunks[tenth:-tenth]), ("last tenth", chunks[-tenth:])]
-        for name, part in shown:
-            cells = [f"{digits(percentile([c[i] for c in part], 0.5))} / {digits(percentile([c[i] for c in part], 0.95))}"
-                     for i in range(3)]
-            lines.append([count(rows), name, len(part), *cells])
-        first, last = (percentile([c[0] for c in part], 0.95) for part in (chunks[:tenth], chunks[-tenth:]))
-        worst = max(c[0] for c in chunks) / percentile([c[0] for c in chunks], 0.5)
-        ratios.append(f"{count(rows)} rows, chunks of {size}: the 95th percentile of the last tenth is {last / first:.2f}"
-                      f" times that of the first; the slowest chunk took {worst:.1f} times the median.")
-    return "\n\n".join([table(["rows", "chunks in order of time", "number", "chunk ms, p50 / p95", "of it look ahead",
-                                "of it statement"], lines), *ratios])
+    for name, part in parts.items():
+        cells = [f"{digits(percentile([c[i] for c in part], 0.5))} / {digits(percentile([c[i] for c in part], 0.95))}"
+                 for i in range(3)]
+        lines.append([name, len(part), *cells])
+    first, last = (percentile([c[0] for c in parts[name]], 0.95) for name in ("first tenth", "last tenth"))
+    worst = max(c[0] for c in chunks) / percentile([c[0] for c in chunks], 0.5)
+    return (table(["chunks in order of time", "number", "chunk ms, p50 / p95", "of it look ahead", "of it statement"], lines)
+            + f"\n\nChunks of {size}: the 95th percentile of the last tenth is {last / first:.2f} times that of the first; the"
+            f" slowest chunk took {worst:.1f} times the median.")

@@ -34,8 +34,8 @@ find_pg_config() {
 	return 0
 }
 
-# Installs what is missing, by apt-get: what building and running a server needs, and with $1 = test what the suites need
-# besides.  The server is named as well as its headers, so that both are of one release.
+# Installs what is missing, by apt-get: what building and running a server needs, and with $1 = test or bench what the suites
+# or the benchmark need besides.  The server is named as well as its headers, so that both are of one release.
 install_packages() {
 	local for=${1:-test} version server=1 missing=()
 	PG_CONFIG=$(find_pg_config) || exit 1
@@ -56,6 +56,9 @@ install_packages() {
 		perl -MIPC::Run -e 1 2>/dev/null || missing+=(libipc-run-perl)
 		[ "$server" -eq 0 ] || [ -x "$(pgxs_dir)/../test/regress/pg_regress" ] || server=0
 		[ "$server" -eq 1 ] && [ -f "$("$PG_CONFIG" --sharedir)/extension/pg_cron.control" ] || missing+=(cron)
+	fi
+	if [ "$for" = bench ]; then
+		/usr/bin/python3 -c 'import psycopg2, psycopg' 2>/dev/null || missing+=(python3 python3-psycopg2 python3-psycopg)
 	fi
 	if [ "$server" -eq 0 ] || [ "$boost_ok" -eq 0 ] || [ ${#missing[@]} -gt 0 ]; then
 		command -v apt-get >/dev/null || die "missing packages (${missing[*]:-PostgreSQL}), and there is no apt-get: install them"

@@ -1,0 +1,85 @@
+"""The tables, and the works over them."""
+from .work import Work
+
+PAYLOAD = ("format('{\"sku\": \"SKU-%s\", \"qty\": %s, \"color\": \"%s\", \"note\": \"%s\"}', lpad((g % 99991)::text, 6, '0'),"
+           " g % 17, (ARRAY['red','green','blue','black'])[1 + g % 4], substr(md5(g::text), 1, 25))::jsonb")
+COLUMNS = "(id bigint NOT NULL, customer text NOT NULL, amount numeric NOT NULL, payload jsonb NOT NULL, created_at timestamptz NOT NULL)"
+TARGET = "(id bigint, customer text, amount numeric, sku text, hash text, payload jsonb, created_at timestamptz)"
+TRANSFORM = ("id, upper(customer) AS customer, amount * 1.19 + 1 AS amount, payload->>'sku' AS sku,"
+             " md5(customer || id::text) AS hash, payload, created_at")
+KEY = "ALTER TABLE target ADD PRIMARY KEY (id)"
+SECONDARY = ("CREATE INDEX target_created_at ON target (created_at)", "CREATE INDEX target_hash ON target (hash)")
+WIDE_SHARE = 50  # a wide row for so many rows
+WIDE_PIECES = 250  # of 32 bytes
+
+
+def make_source(session, rows):
+    """A table of 174 MB a million rows, its bigint key in physical order."""
+    name = f"src_{rows}"
+    session.rows(f"""
+        CREATE TABLE {name} {COLUMNS};
+        INSERT INTO {name}
+        SELECT g, 'Customer ' || g % 50021, (g * 7919 % 1000000)::numeric / 100, {PAYLOAD},
+               timestamptz '2024-01-01 00:00+00' + g * interval '1 second'
+        FROM generate_series(1, {rows}::bigint) AS g;
+        ALTER TABLE {name} ADD PRIMARY KEY (id)""")
+    session.rows(f"VACUUM (FREEZE, ANALYZE) {name}")
+    return name
+
+
+def make_wide_source(session, rows):
+    """Documents of 8 kB that do not compress."""
+    name = f"wide_{rows}"
+    session.rows(f"""
+        CREATE TABLE {name} (id bigint PRIMARY KEY, title text NOT NULL, document text NOT NULL);
+        INSERT INTO {name}
+        SELECT g, 'Document ' || g, (SELECT string_agg(md5((g * {WIDE_PIECES} + piece)::text), '')
+                                     FROM generate_series(1, {WIDE_PIECES}) AS piece)
+        FROM generate_series(1, {rows}::bigint) AS g""")
+    session.rows(f"VACUUM (FREEZE, ANALYZE) {name}")
+    return name
+
+
+def empty(columns, indexes):
+    return ("DROP TABLE IF EXISTS target", f"CREATE TABLE target {columns}", *indexes)
+
+
+def copied(source):
+    return ("DROP TABLE IF EXISTS target", f"CREATE TABLE target AS TABLE {source}", KEY, "VACUUM (ANALYZE) target")
+
+
+def copy(bench, rows, secondary=()):
+    """INSERT .. SELECT with a transform into an empty table with a primary key, and perhaps more indexes."""
+    source = bench.table(make_source, rows)
+    indexes = (KEY, *secondary)
+    return Work("copy", rows, source, f"SELECT {TRANSFORM} FROM {source}", empty(TARGET, indexes), "INSERT INTO target ",
+                indexes=indexes)
+
+
+def upsert(bench, rows, conflicts):
+    """The same into a table where so many in a hundred rows are already, with other values."""
+    source = bench.table(make_source, rows)
+    columns = ("customer", "amount", "sku", "hash", "payload", "created_at")
+    prepare = (*empty(TARGET, ()),
+               f"INSERT INTO target SELECT id, customer, amount, '', '', payload, created_at FROM {source}"
+               f" WHERE id % 100 < {conflicts}", KEY, "VACUUM (ANALYZE) target")
+    ending = " ON CONFLICT (id) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in columns)
+    return Work("upsert", rows, source, f"SELECT {TRANSFORM} FROM {source}", prepare, "INSERT INTO target ", ending=ending)
+
+
+def update(bench, rows):
+    """UPDATE of every row in place."""
+    return Work("update", rows, "target", "UPDATE target SET customer = upper(customer), amount = amount * 1.19 + 1",
+                copied(bench.table(make_source, rows)))
+
+
+def delete(bench, rows):
+    """DELETE of every other row."""
+    return Work("delete", rows, "target", "DELETE FROM target", copied(bench.table(make_source, rows)), where=("id % 2 = 0",))
+
+
+def wide(bench, rows):
+    """A copy of documents that are kept out of line."""
+    source = bench.table(make_wide_source, max(100, rows // WIDE_SHARE))
+    return Work("wide", int(source.rsplit("_", 1)[1]), source, f"SELECT id, upper(title) AS title, document FROM {source}",
+                empty("(id bigint, title text, document text)", (KEY,)), "INSERT INTO target ", indexes=(KEY,))

@@ -1,0 +1,24 @@
+"""A named cursor, executemany of 1000 rows, and a commit for each 1000."""
+import psycopg2
+from psycopg2.extras import Json
+
+from lib import client
+
+TITLE = "psycopg2, executemany of 1000"
+MOST_ROWS = 20000
+
+
+def run(bench, work):
+    return client.run(__file__, work)
+
+
+def program(work, gate):
+    reader, writer = psycopg2.connect(client.DSN), psycopg2.connect(client.DSN)
+    gate.wait()
+    rows = reader.cursor("source")
+    rows.execute(client.read(work))
+    with writer.cursor() as target:
+        while page := rows.fetchmany(client.PAGE):
+            target.executemany("INSERT INTO target VALUES (%s, %s, %s, %s, %s, %s, %s)" + work.ending,
+                               [client.transform(row, Json) for row in page])
+            writer.commit()
