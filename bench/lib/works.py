@@ -9,6 +9,17 @@ TRANSFORM = ("id, upper(customer) AS customer, amount * 1.19 + 1 AS amount, payl
              " md5(customer || id::text) AS hash, payload, created_at")
 KEY = "ALTER TABLE target ADD PRIMARY KEY (id)"
 SECONDARY = ("CREATE INDEX target_created_at ON target (created_at)", "CREATE INDEX target_hash ON target (hash)")
+GRADE = """
+    DROP FUNCTION IF EXISTS grade CASCADE;
+    CREATE FUNCTION grade(customer text, amount numeric) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $function$
+    DECLARE
+        grade bigint := length(customer) + amount::bigint;
+    BEGIN
+        FOR step IN 1 .. 60 LOOP
+            grade := (grade * 31 + step) % 1000003;
+        END LOOP;
+        RETURN grade;
+    END $function$"""
 WIDE_SHARE = 50  # a wide row for so many rows
 WIDE_PIECES = 250  # of 32 bytes
 
@@ -83,3 +94,11 @@ def wide(bench, rows):
     source = bench.table(make_wide_source, max(100, rows // WIDE_SHARE))
     return Work("wide", int(source.rsplit("_", 1)[1]), source, f"SELECT id, upper(title) AS title, document FROM {source}",
                 empty("(id bigint, title text, document text)", (KEY,)), "INSERT INTO target ", indexes=(KEY,))
+
+
+def grade(bench, rows):
+    """A copy whose transform is a loop in PL/pgSQL."""
+    source = bench.table(make_source, rows)
+    bench.session.rows(GRADE)
+    return Work("grade", rows, source, f"SELECT id, customer, grade(customer, amount) AS grade FROM {source}",
+                empty("(id bigint, customer text, grade bigint)", (KEY,)), "INSERT INTO target ", indexes=(KEY,))

@@ -33,11 +33,10 @@ def run(bench):
     found = {"a job that just ended": ask(bench)}
     session.rows(f"""
         INSERT INTO stride_catalog.chunk
-        SELECT c.job_id, c.split, 1000 + g, c.lower_key, c.upper_key, c.worker, c.attempt, c.epoch, c.rows_read,
-               c.rows_written, c.rows_filtered, c.started_at, c.finished_at, c.plan_ms, c.read_ms, c.write_ms,
-               c.checkpoint_ms, c.wal_bytes
+        SELECT copy.*
         FROM (SELECT * FROM stride_catalog.chunk WHERE job_id = stride.job_id('many chunks') LIMIT 1) AS c,
-             generate_series(1, {CHUNKS}) AS g""")
+             generate_series(1, {CHUNKS}) AS g,
+             jsonb_populate_record(NULL::stride_catalog.chunk, to_jsonb(c) || jsonb_build_object('chunk', 1000 + g)) AS copy""")
     found[MANY] = ask(bench)
     session.rows("SELECT stride.submit('UPDATE small SET n = n + 1', name => 'waits',"
                  " start_at => now() + interval '1 day', if_exists => 'new')")

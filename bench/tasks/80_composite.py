@@ -47,6 +47,6 @@ def run(bench, rows):
         lines.append([name, len(part), *cells])
     first, last = (percentile([c[0] for c in parts[name]], 0.95) for name in ("first tenth", "last tenth"))
     worst = max(c[0] for c in chunks) / percentile([c[0] for c in chunks], 0.5)
-    return (table(["chunks in order of time", "number", "chunk ms, p50 / p95", "of it look ahead", "of it statement"], lines)
+    return (table(["chunks in order of time", "number", "chunk ms, p50 / p95", "of it reading", "of it writing"], lines)
             + f"\n\nChunks of {size}: the 95th percentile of the last tenth is {last / first:.2f} times that of the first; the"
             f" slowest chunk took {worst:.1f} times the median.")
