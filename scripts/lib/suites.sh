@@ -174,7 +174,7 @@ suite_tap() {
 		# shellcheck disable=SC2053 # a pattern is what is wanted
 		[[ $base == $tap_pattern ]] || continue
 		log=$work/log/tap-$base
-		unprivileged env TESTDIR="$work/run" PATH="$(pg_bin):$PATH" PGPORT=65432 PG_REGRESS="$pgxs/test/regress/pg_regress" \
+		unprivileged env TESTDIR="$work/run" TESTDATADIR="$work/run/tmp_check" TESTLOGDIR="$work/run/tmp_check/log" PATH="$(pg_bin):$PATH" PGPORT=65432 PG_REGRESS="$pgxs/test/regress/pg_regress" \
 			PERL5LIB="$pgxs/test/perl" TEMP_CONFIG="$work/temp.conf" PG_TEST_TIMEOUT_DEFAULT=120 \
 			sh -c "cd '$work/run' && exec prove -v -I '$pgxs/test/perl' -I '$work/run/test/lib' 'test/t/$base.pl'" >"$log" 2>&1
 		status=$?
