@@ -1,9 +1,14 @@
-"""Running a work as a job, for the peers that do."""
+"""Running a work as a job, from its statement or as a pipeline, for the peers that do."""
 
 
 def run(bench, work, **arguments):
     given = "".join(f", {name} => {value}" for name, value in arguments.items())
     bench.session.rows(f"CALL stride.run($job${work.statement}$job${given}, if_exists => 'new')")
+
+
+def run_pipeline(bench, work, **arguments):
+    given = "".join(f", {name} => {value}" for name, value in arguments.items())
+    bench.session.rows(f"CALL stride.run_pipeline('target', {work.pipeline}{given}, if_exists => 'new')")
 
 
 def note(bench):

@@ -15,6 +15,7 @@ class Work:
     where: tuple = ()       # conditions, all of which hold
     ending: str = ""        # ON CONFLICT ..
     indexes: tuple = ()     # gives a bare copy of the target the indexes that it is to have
+    pipeline: str = ""      # the arguments of stride.run_pipeline that do the same over all rows
 
     def query(self, *conditions):
         """The body over the rows of the walked table for which the conditions hold as well."""

@@ -64,7 +64,12 @@ def copy(bench, rows, secondary=()):
     source = bench.table(make_source, rows)
     indexes = (KEY, *secondary)
     return Work("copy", rows, source, f"SELECT {TRANSFORM} FROM {source}", empty(TARGET, indexes), "INSERT INTO target ",
-                indexes=indexes)
+                indexes=indexes, pipeline=transformed(source))
+
+
+def transformed(source):
+    """The arguments of a pipeline with the same transform."""
+    return f"source => '{source}', transform_query => $$SELECT {TRANSFORM} FROM chunk$$"
 
 
 def upsert(bench, rows, conflicts):
@@ -75,7 +80,8 @@ def upsert(bench, rows, conflicts):
                f"INSERT INTO target SELECT id, customer, amount, '', '', payload, created_at FROM {source}"
                f" WHERE id % 100 < {conflicts}", KEY, "VACUUM (ANALYZE) target")
     ending = " ON CONFLICT (id) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in columns)
-    return Work("upsert", rows, source, f"SELECT {TRANSFORM} FROM {source}", prepare, "INSERT INTO target ", ending=ending)
+    return Work("upsert", rows, source, f"SELECT {TRANSFORM} FROM {source}", prepare, "INSERT INTO target ", ending=ending,
+                pipeline=f"{transformed(source)}, on_conflict => 'update'")
 
 
 def update(bench, rows):

@@ -6,7 +6,7 @@ from report.comparison import Comparison
 TITLE = "Upsert with 0, 50 and 100 % conflicts"
 MINUTES = "12 at 1M rows, 120 at 10M"
 SIZED = True
-PEERS = ("plain", "two_sessions", "procedure", "psycopg2_values", "stride_1", "stride_2")
+PEERS = ("plain", "two_sessions", "procedure", "psycopg2_values", "stride_1", "stride_2", "pipeline_2")
 
 
 def run(bench, rows):
