@@ -64,8 +64,8 @@ SELECT calls('40001'), retries FROM stride.jobs WHERE name = 'stubborn';
 SELECT setval('"calls_40P01"', 1, false);
 SELECT stride.submit('SELECT raises(''40P01'', 2) FROM one', name => 'waits', settings => '{"retry_delay": "20s"}') AS job \gset
 CALL await('SELECT attempts = 1 FROM stride.splits JOIN stride.jobs USING (job_id) WHERE name = ''waits''');
-SELECT s.state, s.attempts, s.last_error, s.not_before - now() BETWEEN '10 s' AND '22.5 s' AS soon
-FROM stride.splits AS s WHERE job_id = :job;
+SELECT s.state, s.attempts, s.last_error, p.last_error, s.not_before - now() BETWEEN '10 s' AND '22.5 s' AS soon
+FROM stride.splits AS s JOIN stride.progress AS p USING (job_id) WHERE job_id = :job;
 CALL await('SELECT waiting_for ~ ''^another try in [0-9]+ s, after 1 failed: 40P01: error$'' FROM stride.progress WHERE name = ''waits''');
 ALTER SYSTEM SET stride.test_clock_offset = '30s';
 SELECT pg_reload_conf();

@@ -100,6 +100,9 @@ CREATE TABLE stride_catalog.split (
     retries        integer NOT NULL DEFAULT 0,
     not_before     timestamptz,
     last_error     text,
+    chunk_limit    bigint NOT NULL DEFAULT 0,
+    crashes        integer NOT NULL DEFAULT 0,
+    suspect_rows   bigint NOT NULL DEFAULT 0,
     chunks         integer NOT NULL DEFAULT 0,
     rows_read      bigint NOT NULL DEFAULT 0,
     rows_written   bigint NOT NULL DEFAULT 0,
@@ -599,7 +602,8 @@ SELECT j.job_id,
                            FROM stride_catalog.failure AS f
                            WHERE f.job_id = j.job_id
                            ORDER BY f.failure_id DESC
-                           LIMIT 1))
+                           LIMIT 1),
+                          s.last_error)
        END AS last_error
 FROM stride_catalog.visible_job AS j
      CROSS JOIN LATERAL (
@@ -610,7 +614,8 @@ FROM stride_catalog.visible_job AS j
                          ELSE greatest(sp.rows_estimate, sp.rows_read) END)::bigint AS rows_total_estimate,
                 coalesce(sum(sp.rows_rejected), 0)::bigint AS rejected_rows,
                 coalesce(sum(sp.retries), 0)::bigint AS retries,
-                coalesce(sum(sp.chunks), 0)::bigint AS chunks_done
+                coalesce(sum(sp.chunks), 0)::bigint AS chunks_done,
+                max(sp.last_error) AS last_error
          FROM stride_catalog.split AS sp
          WHERE sp.job_id = j.job_id) AS s
      LEFT JOIN stride_catalog.live_jobs() AS l ON l.job_id = j.job_id
@@ -645,6 +650,8 @@ SELECT s.job_id,
        s.attempts,
        s.not_before,
        CASE WHEN j.mine THEN s.last_error END AS last_error,
+       s.crashes,
+       s.suspect_rows,
        s.epoch,
        s.rows_estimate,
        s.rows_read,
@@ -863,6 +870,8 @@ COMMENT ON COLUMN stride.splits.state IS 'The split''s state; done once the posi
 COMMENT ON COLUMN stride.splits.attempts IS 'Failed attempts at the present position.';
 COMMENT ON COLUMN stride.splits.not_before IS 'Not tried again before that time; NULL = at once.';
 COMMENT ON COLUMN stride.splits.last_error IS 'SQLSTATE and message of the error that the last attempt ended with; NULL once a chunk was committed after it. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.splits.crashes IS 'Workers that crashed while they worked on the rows that are suspected; two pause the job.';
+COMMENT ON COLUMN stride.splits.suspect_rows IS 'That many of the next rows may have crashed a worker: they are done in small chunks; 0 = none.';
 COMMENT ON COLUMN stride.splits.epoch IS 'Grows with each change of owner; an older owner can commit nothing more.';
 COMMENT ON COLUMN stride.splits.rows_estimate IS 'Estimated driving rows.';
 COMMENT ON COLUMN stride.splits.rows_read IS 'Driving rows walked, in committed chunks.';

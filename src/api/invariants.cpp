@@ -86,16 +86,19 @@ constinit Invariant invariants[] = {
      {STRIDE_CHECK(
           "SELECT format('job %s split %s', job_id, s.split) AS what FROM visible JOIN stride_catalog.split AS s"
           " USING (job_id) JOIN (SELECT c.job_id, c.split, count(*) AS chunks, sum(c.rows_read) AS rows_read,"
-          "  sum(c.rows_written) AS rows_written, sum(c.rows_filtered) AS rows_filtered, sum(c.rows_rejected) AS "
-          "rows_rejected"
-          "  FROM stride_catalog.chunk AS c GROUP BY c.job_id, c.split) AS done USING (job_id, split)"
+          "  sum(c.rows_written) AS rows_written, sum(c.rows_filtered) AS rows_filtered,"
+          "  sum(c.rows_rejected) AS rows_rejected FROM stride_catalog.chunk AS c GROUP BY c.job_id, c.split) AS done USING (job_id, split)"
           " WHERE done.chunks > s.chunks OR done.rows_read + done.rows_rejected > s.rows_read"
           " OR done.chunks = s.chunks AND (done.rows_read + done.rows_rejected <> s.rows_read"
           "  OR done.rows_rejected <> s.rows_rejected OR done.rows_written <> s.rows_written"
           "  OR done.rows_filtered <> s.rows_filtered)"
           " UNION ALL SELECT format('job %s split %s', job_id, s.split) FROM visible JOIN stride_catalog.split AS s"
           " USING (job_id) WHERE statement_kind IN ('update', 'delete')"
-          " AND s.rows_read <> s.rows_written + s.rows_filtered + s.rows_rejected"),
+          " AND s.rows_read <> s.rows_written + s.rows_filtered + s.rows_rejected"
+          " UNION ALL SELECT format('job %s split %s', job_id, r.split) FROM visible JOIN"
+          " (SELECT r.job_id, r.split, count(*) AS rejects FROM stride_catalog.reject AS r GROUP BY r.job_id, r.split) AS r"
+          " USING (job_id) LEFT JOIN stride_catalog.split AS s USING (job_id, split)"
+          " WHERE r.rejects > coalesce(s.rows_rejected, 0)"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
     {"I7: a job that is under way has a process that will take it on",
      {STRIDE_CHECK("SELECT format('job %s', job_id) AS what FROM visible"
@@ -126,6 +129,9 @@ constinit Invariant invariants[] = {
           " USING (job_id) WHERE visible.state IN ('succeeded', 'succeeded_with_rejects') AND s.state <> 'done'"
           " UNION ALL SELECT format('job %s split %s', job_id, s.split) FROM visible JOIN stride_catalog.split AS s"
           " USING (job_id) WHERE finished_at IS NOT NULL AND s.state = 'running'"
+          " UNION ALL SELECT format('job %s', job_id) FROM visible JOIN stride_catalog.split AS s USING (job_id)"
+          " GROUP BY job_id, visible.state HAVING visible.state = 'succeeded' AND sum(s.rows_rejected) > 0"
+          " OR visible.state = 'succeeded_with_rejects' AND sum(s.rows_rejected) = 0"
           " UNION ALL SELECT format('job %s', job_id) FROM visible JOIN stride_catalog.event AS e USING (job_id)"
           " WHERE e.from_state IN ('succeeded', 'succeeded_with_rejects') AND e.to_state <> e.from_state"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},

@@ -40,7 +40,7 @@ constinit pg::FixedStatement update_requeued = {
     nullptr};
 
 constinit pg::FixedStatement requeue_splits = {"UPDATE stride_catalog.split SET state = 'pending', cookie = NULL, "
-                                               "worker_pid = NULL, not_before = NULL, attempts = 0, last_error = NULL"
+                                               "worker_pid = NULL, not_before = NULL, attempts = 0, crashes = 0, last_error = NULL"
                                                " WHERE job_id = $1 AND state <> 'done'",
                                                1,
                                                {INT8OID},

@@ -3,6 +3,7 @@
 #include "catalog/split.hpp"
 
 #include "pg/clock.hpp"
+#include "shared/crash_mark.hpp"
 #include "shared/worker_slots.hpp"
 
 namespace stride::catalog {
@@ -10,7 +11,8 @@ namespace {
 
 constinit pg::FixedStatement select_candidates = {
     "SELECT split, state, cookie, epoch, lower_key, position_key, upper_key, chunks, attempts,"
-    " coalesce(extract(epoch FROM not_before - $2) * 1000, 0)::double precision, last_error"
+    " coalesce(extract(epoch FROM not_before - $2) * 1000, 0)::double precision, last_error,"
+    " crashes, suspect_rows, chunk_limit"
     " FROM stride_catalog.split WHERE job_id = $1 AND state IN ('pending', 'running')"
     " ORDER BY state, split FOR UPDATE SKIP LOCKED",
     2,
@@ -18,14 +20,14 @@ constinit pg::FixedStatement select_candidates = {
     nullptr};
 
 constinit pg::FixedStatement update_claim = {
-    "UPDATE stride_catalog.split SET state = 'running', epoch = epoch + 1, cookie = $3, worker_pid = pg_backend_pid()"
-    " WHERE job_id = $1 AND split = $2",
-    3,
-    {INT8OID, INT4OID, INT8OID},
+    "UPDATE stride_catalog.split SET state = 'running', epoch = epoch + 1, cookie = $3, worker_pid = pg_backend_pid(),"
+    " chunk_limit = $4, crashes = $5, suspect_rows = $6 WHERE job_id = $1 AND split = $2",
+    6,
+    {INT8OID, INT4OID, INT8OID, INT8OID, INT4OID, INT8OID},
     nullptr};
 
 constinit pg::FixedStatement select_fence = {
-    "SELECT lower_key, position_key, upper_key, chunks, attempts FROM stride_catalog.split"
+    "SELECT lower_key, position_key, upper_key, chunks, attempts, suspect_rows FROM stride_catalog.split"
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND state = 'running' FOR UPDATE",
     3,
     {INT8OID, INT4OID, INT8OID},
@@ -35,7 +37,9 @@ constinit pg::FixedStatement update_checkpoint = {
     "WITH advanced AS ("
     " UPDATE stride_catalog.split SET position_key = $6, state = CASE WHEN $7 THEN 'done' ELSE state END,"
     " cookie = CASE WHEN $7 THEN NULL ELSE cookie END, chunks = chunks + 1, attempts = 0, not_before = NULL,"
-    " last_error = NULL, retries = retries + $24, rows_read = rows_read + $10 + $23,"
+    " last_error = NULL, retries = retries + $24, chunk_limit = $25,"
+    " crashes = CASE WHEN suspect_rows > $10 + $23 THEN crashes ELSE 0 END,"
+    " suspect_rows = greatest(suspect_rows - $10 - $23, 0), rows_read = rows_read + $10 + $23,"
     " rows_rejected = rows_rejected + $23, rows_written = rows_written + $11, rows_filtered = rows_filtered + $12,"
     " plan_ms = plan_ms + $14, read_ms = read_ms + $15, transform_ms = transform_ms + $16, write_ms = write_ms + $17,"
     " index_ms = index_ms + $18, checkpoint_ms = checkpoint_ms + $19, commit_ms = commit_ms + $20,"
@@ -48,10 +52,10 @@ constinit pg::FixedStatement update_checkpoint = {
     " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $23, $13, clock_timestamp(), $14, $15, $16, $17, $18,"
     " $19, $20, $21, $22"
     " FROM advanced",
-    24,
-    {INT8OID,   INT4OID,   INT8OID,   TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,   BOOLOID,   INT4OID,
-     INT4OID,   INT8OID,   INT8OID,   INT8OID,      TIMESTAMPTZOID, FLOAT8OID,    FLOAT8OID, FLOAT8OID,
-     FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID,    FLOAT8OID,    INT8OID,        INT8OID,   INT4OID},
+    25,
+    {INT8OID,   INT4OID,   INT8OID,   TEXTARRAYOID,   TEXTARRAYOID, TEXTARRAYOID, BOOLOID,   INT4OID,   INT4OID,
+     INT8OID,   INT8OID,   INT8OID,   TIMESTAMPTZOID, FLOAT8OID,    FLOAT8OID,    FLOAT8OID, FLOAT8OID, FLOAT8OID,
+     FLOAT8OID, FLOAT8OID, FLOAT8OID, INT8OID,        INT8OID,      INT4OID,      INT8OID},
     nullptr};
 
 constinit pg::FixedStatement update_back_off = {
@@ -77,26 +81,37 @@ bool is_claimable(const pg::Row &row) {
     return !shared::is_live(row.int64_or(3, 0));
 }
 
+// True if the split's last worker died in a crash of its own making.
+bool crashed(const pg::Row &row) {
+    return strcmp(row.text(2), "running") == 0 && shared::take_crash_mark(row.int64_or(3, 0));
+}
+
 } // namespace
 
-bool claim_split(int64 job_id, int64 cookie, Split *claimed, BackOff *back_off) {
+bool claim_split(int64 job_id, int64 cookie, int64 limit, Split *claimed, BackOff *back_off) {
     bool found = false;
     *back_off = BackOff{-1, 0, nullptr};
-    pg::read_fixed(select_candidates, {pg::arg_int64(job_id), pg::arg(TimestampTzGetDatum(pg::now()))},
-                   [&](const pg::Row &row) {
-                       if (found) return;
-                       const double wait_ms = row.double_or(10, 0);
-                       if (!is_claimable(row)) {
-                           if (wait_ms > 0 && (back_off->ms < 0 || wait_ms < back_off->ms))
-                               *back_off = BackOff{wait_ms, row.int32_or(9, 0), row.text(11)};
-                           return;
-                       }
-                       found = true;
-                       *claimed = Split{job_id,       row.int32_or(1, 0), row.int64_or(4, 0) + 1, row.array(5),
-                                        row.array(6), row.array(7),       row.int32_or(8, 0),     row.int32_or(9, 0)};
-                   });
+    pg::read_fixed(
+        select_candidates, {pg::arg_int64(job_id), pg::arg(TimestampTzGetDatum(pg::now()))}, [&](const pg::Row &row) {
+            if (found) return;
+            const double wait_ms = row.double_or(10, 0);
+            if (!is_claimable(row)) {
+                if (wait_ms > 0 && (back_off->ms < 0 || wait_ms < back_off->ms))
+                    *back_off = BackOff{wait_ms, row.int32_or(9, 0), row.text(11)};
+                return;
+            }
+            found = true;
+            *claimed = Split{
+                job_id,       row.int32_or(1, 0), row.int64_or(4, 0) + 1, row.array(5),        row.array(6),
+                row.array(7), row.int32_or(8, 0), row.int32_or(9, 0),     row.int32_or(12, 0), row.int64_or(13, 0)};
+            if (!crashed(row)) return;
+            claimed->crashes++;
+            claimed->suspect_rows = Max(1, 2 * row.int64_or(14, 0));
+        });
     if (!found) return false;
-    pg::run_fixed(update_claim, {pg::arg_int64(job_id), pg::arg_int32(claimed->split), pg::arg_int64(cookie)});
+    pg::run_fixed(update_claim,
+                  {pg::arg_int64(job_id), pg::arg_int32(claimed->split), pg::arg_int64(cookie), pg::arg_int64(limit),
+                   pg::arg_int32(claimed->crashes), pg::arg_int64(claimed->suspect_rows)});
     return true;
 }
 
@@ -111,24 +126,37 @@ bool fence(Split *split) {
                        split->upper = row.array(3);
                        split->chunks = row.int32_or(4, 0);
                        split->attempts = row.int32_or(5, 0);
+                       split->suspect_rows = row.int64_or(6, 0);
                    });
     return ours;
 }
 
 bool write_checkpoint(const Split &split, const Checkpoint &checkpoint) {
-    const uint64 written = pg::run_fixed(
-        update_checkpoint,
-        {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(split.epoch),
-         pg::arg_array(split.position), pg::arg_array(split.upper), pg::arg_array(checkpoint.position),
-         pg::arg(BoolGetDatum(checkpoint.done)), pg::arg_int32(checkpoint.worker), pg::arg_int32(checkpoint.attempt),
-         pg::arg_int64(checkpoint.rows_read), pg::arg_int64(checkpoint.rows_written),
-         pg::arg_int64(checkpoint.rows_filtered), pg::arg(TimestampTzGetDatum(checkpoint.started_at)),
-         pg::arg(Float8GetDatum(checkpoint.plan_ms)), pg::arg(Float8GetDatum(checkpoint.read_ms)),
-         pg::arg(Float8GetDatum(checkpoint.transform_ms)), pg::arg(Float8GetDatum(checkpoint.write_ms)),
-         pg::arg(Float8GetDatum(checkpoint.index_ms)), pg::arg(Float8GetDatum(checkpoint.checkpoint_ms)),
-         pg::arg(Float8GetDatum(checkpoint.commit_ms)), pg::arg(Float8GetDatum(checkpoint.wait_ms)),
-         pg::arg_int64(checkpoint.wal_bytes), pg::arg_int64(checkpoint.rows_rejected),
-         pg::arg_int32(checkpoint.retries)});
+    const uint64 written = pg::run_fixed(update_checkpoint, {pg::arg_int64(split.job_id),
+                                                             pg::arg_int32(split.split),
+                                                             pg::arg_int64(split.epoch),
+                                                             pg::arg_array(split.position),
+                                                             pg::arg_array(split.upper),
+                                                             pg::arg_array(checkpoint.position),
+                                                             pg::arg(BoolGetDatum(checkpoint.done)),
+                                                             pg::arg_int32(checkpoint.worker),
+                                                             pg::arg_int32(checkpoint.attempt),
+                                                             pg::arg_int64(checkpoint.rows_read),
+                                                             pg::arg_int64(checkpoint.rows_written),
+                                                             pg::arg_int64(checkpoint.rows_filtered),
+                                                             pg::arg(TimestampTzGetDatum(checkpoint.started_at)),
+                                                             pg::arg(Float8GetDatum(checkpoint.plan_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.read_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.transform_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.write_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.index_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.checkpoint_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.commit_ms)),
+                                                             pg::arg(Float8GetDatum(checkpoint.wait_ms)),
+                                                             pg::arg_int64(checkpoint.wal_bytes),
+                                                             pg::arg_int64(checkpoint.rows_rejected),
+                                                             pg::arg_int32(checkpoint.retries),
+                                                             pg::arg_int64(checkpoint.limit)});
     return written == 1;
 }
 

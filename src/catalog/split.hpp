@@ -15,8 +15,10 @@ struct Split {
     ArrayType *lower;
     ArrayType *position;
     ArrayType *upper;
-    int32 chunks;   // chunks committed so far: the number of the last one
-    int32 attempts; // failed attempts at the present position
+    int32 chunks;       // chunks committed so far: the number of the last one
+    int32 attempts;     // failed attempts at the present position
+    int32 crashes;      // workers that crashed at the rows which are suspected
+    int64 suspect_rows; // that many of the next rows may have crashed a worker; 0 = none
 };
 
 struct NewSplit {
@@ -34,14 +36,15 @@ void insert_split(int64 job_id, int32 split, const NewSplit &fresh);
 void insert_empty_plan(int64 job_id);
 bool has_plan(int64 job_id);
 
-// Takes a split that is pending, or whose worker is gone, for this worker: raises its epoch.  False if there is none now;
+// Takes a split that is pending, or whose worker is gone, for this worker, whose next chunk will have at most `limit` rows:
+// raises its epoch.  Where the worker before crashed, twice the rows of its chunk come under suspicion.  False if there is none now;
 // *back_off then is that of the split that may be tried next.
 struct BackOff {
     double ms; // from now; -1 = no split backs off
     int32 attempts;
     char *error; // SQLSTATE and message of the last attempt
 };
-bool claim_split(int64 job_id, int64 cookie, Split *claimed, BackOff *back_off);
+bool claim_split(int64 job_id, int64 cookie, int64 limit, Split *claimed, BackOff *back_off);
 
 // First statement of a chunk: locks the split's row if the epoch is still ours and re-reads its bounds.  False = fenced.
 bool fence(Split *split);
@@ -56,6 +59,7 @@ struct Checkpoint {
     int64 rows_filtered;
     int64 rows_rejected; // 1 for the checkpoint that passes a bad row, which counts in no other figure
     int32 retries;       // failed attempts since the last checkpoint
+    int64 limit;         // the rows that the chunk might have had
     TimestampTz started_at;
     double plan_ms;
     double read_ms;

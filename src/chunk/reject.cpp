@@ -27,6 +27,7 @@ catalog::Checkpoint checkpoint_over(const Reach &reach, const Identity &identity
     row.attempt = identity.attempt;
     row.rows_rejected = 1;
     row.retries = carry.retries;
+    row.limit = 1;
     row.started_at = started_at;
     row.checkpoint_ms = carry.checkpoint_ms;
     row.commit_ms = carry.commit_ms;
@@ -73,6 +74,7 @@ void pass_bad_row(Work &work, const Identity &identity, catalog::Split *split, c
     *carry = Carry{};
     split->position = reach.upper;
     split->chunks++;
+    split->suspect_rows = Max(static_cast<int64>(0), split->suspect_rows - 1);
     result->outcome = Passing::passed;
     result->split_done = reach.reached_end;
     shared::count_rows(identity.slot, 1, GetCurrentTimestamp());

@@ -60,8 +60,8 @@ Measured read_and_write(Work &work, const Identity &identity, const catalog::Spl
     return measured;
 }
 
-void checkpoint(const Work &work, const Identity &identity, const catalog::Split &split, const Measured &measured,
-                TimestampTz started_at, const Carry &carried, uint64 wal_before) {
+void checkpoint(const Work &work, const Identity &identity, const catalog::Split &split, int64 limit,
+                const Measured &measured, TimestampTz started_at, const Carry &carried, uint64 wal_before) {
     const sink::PhaseTimes &times = measured.times;
     catalog::Checkpoint row = {};
     row.position = measured.reach.upper;
@@ -81,6 +81,7 @@ void checkpoint(const Work &work, const Identity &identity, const catalog::Split
     row.commit_ms = carried.commit_ms;
     row.wait_ms = carried.wait_ms;
     row.retries = carried.retries;
+    row.limit = limit;
     row.wal_bytes = static_cast<int64>(pgWalUsage.wal_bytes - wal_before);
     shared::set_phase(identity.slot, shared::Phase::checkpointing);
     advance(split, row);
@@ -132,7 +133,7 @@ void run_chunk(Work &work, const Identity &identity, catalog::Split *split, cons
     PopActiveSnapshot();
     const instr_time checkpoint_start = pg::start_clock();
     work.settle();
-    checkpoint(work, identity, *split, measured, started_at, *carry, wal_before);
+    checkpoint(work, identity, *split, limits.rows, measured, started_at, *carry, wal_before);
     const double checkpoint_ms = pg::milliseconds_since(checkpoint_start);
     STRIDE_TEST_POINT("before_commit");
     shared::set_phase(identity.slot, shared::Phase::committing);
@@ -146,6 +147,7 @@ void run_chunk(Work &work, const Identity &identity, catalog::Split *split, cons
     result->outcome = measured.reach.reached_end ? Outcome::split_done : Outcome::committed;
     split->position = measured.reach.upper;
     split->chunks++;
+    split->suspect_rows = Max(static_cast<int64>(0), split->suspect_rows - measured.reach.rows);
     shared::count_rows(identity.slot, measured.reach.rows, GetCurrentTimestamp());
 }
 

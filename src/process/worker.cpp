@@ -15,6 +15,7 @@
 #include "pg/transaction.hpp"
 #include "pg/background.hpp"
 #include "process/worker_errors.hpp"
+#include "shared/crash_mark.hpp"
 #include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
 #include "sink/page_pool.hpp"
@@ -28,6 +29,8 @@ using shared::Stop;
 
 constexpr long hold_ms = 1000; // a look at stride.enabled
 constexpr double longest_nap_ms = 500;
+constexpr int suspect_chunks = 16; // the rows that may have crashed a worker are done in parts of at most so many
+constexpr int crashes_to_pause = 2;
 
 void leave_slot(int, Datum slot) {
     shared::detach_slot(reinterpret_cast<shared::WorkerSlot *>(DatumGetPointer(slot)));
@@ -130,6 +133,13 @@ bool plan(Worker *worker) {
     return false;
 }
 
+// How many rows the next chunk of the split may have.
+int64 next_limit(const Worker &worker, const catalog::Split &split) {
+    int64 limit = core::rows_at_retry(worker.sizer.rows(), split.attempts);
+    if (split.suspect_rows > 0) limit = Min(limit, Max(static_cast<int64>(1), split.suspect_rows / suspect_chunks));
+    return worker.bisect.limit(limit);
+}
+
 int compare_keys(ArrayType *a, ArrayType *b, void *key) {
     return walk::compare_keys(*static_cast<walk::Key *>(key), a, b);
 }
@@ -145,7 +155,8 @@ bool claim_half(Worker *worker, catalog::Split *split) {
         table_close(source, NoLock);
         if (catalog::halve_largest(worker->job->job_id, compare_keys, &key)) {
             catalog::BackOff back_off;
-            claimed = catalog::claim_split(worker->job->job_id, worker->order.cookie, split, &back_off);
+            claimed =
+                catalog::claim_split(worker->job->job_id, worker->order.cookie, worker->sizer.rows(), split, &back_off);
             require_same_extension(*worker);
         }
         pg::commit_transaction();
@@ -178,7 +189,8 @@ bool claim(Worker *worker, catalog::Split *split) {
         ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
             pg::begin_transaction();
             MemoryContextSwitchTo(worker->chunk_memory);
-            found = catalog::claim_split(worker->job->job_id, worker->order.cookie, split, &back_off);
+            found =
+                catalog::claim_split(worker->job->job_id, worker->order.cookie, worker->sizer.rows(), split, &back_off);
             require_same_extension(*worker);
             STRIDE_TEST_POINT("before_claim_commit");
             pg::commit_transaction();
@@ -213,6 +225,10 @@ bool run_split(Worker *worker, catalog::Split *split) {
     const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt, worker->slot};
     worker->carry.retries = 0;
     worker->bisect = {};
+    if (split->crashes >= crashes_to_pause) {
+        record_crashes(worker, *split);
+        return false;
+    }
     for (;;) {
         // The fence reads the split's keys anew; those of the last chunk go with its memory.
         split->lower = split->position = split->upper = nullptr;
@@ -229,7 +245,7 @@ bool run_split(Worker *worker, catalog::Split *split) {
         }
         worker->carry.wait_ms += shared::take_waited_ms();
         chunk::Work &work = *chunk_work(*worker);
-        const int64 limit = worker->bisect.limit(core::rows_at_retry(worker->sizer.rows(), split->attempts));
+        const int64 limit = next_limit(*worker, *split);
         show_activity(*worker, *split, limit);
         pgstat_report_activity(STATE_RUNNING, worker->activity);
         chunk::Result result = {};
@@ -287,7 +303,11 @@ void worker_main() {
     shared::heartbeat(worker.slot);
     if (!plan(&worker)) return;
     catalog::Split split = {};
-    while (!asked_to_stop(worker) && claim(&worker, &split) && run_split(&worker, &split)) {
+    bool goes_on = true;
+    while (goes_on && !asked_to_stop(worker) && claim(&worker, &split)) {
+        shared::set_crash_mark(worker.order.cookie);
+        goes_on = run_split(&worker, &split);
+        shared::clear_crash_mark();
     }
     hand_back_pages(worker);
 }

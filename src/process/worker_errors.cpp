@@ -212,6 +212,17 @@ Next handle_chunk_error(Worker *worker, const FailedChunk &chunk) {
     return retry_later(worker, chunk, chunk.error, policy);
 }
 
+void record_crashes(Worker *worker, const catalog::Split &split) {
+    MemoryContextSwitchTo(worker->chunk_memory);
+    ErrorData error = {};
+    error.elevel = ERROR;
+    error.sqlerrcode = ERRCODE_CRASH_SHUTDOWN;
+    error.message = psprintf("the server crashed %d times while the job was at the next %lld rows of split %d",
+                             split.crashes, static_cast<long long>(split.suspect_rows), split.split);
+    error.hint = pstrdup("The server log tells the cause; stride.splits.position_key is the last row before them.");
+    (void)end_with(worker, &split, "pause", &error, nullptr);
+}
+
 void record_planning_error(Worker *worker, ErrorData *error) {
     const ErrorPolicy policy = policy_of(*worker, error);
     if (policy == ErrorPolicy::interrupt) return;

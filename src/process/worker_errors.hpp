@@ -45,6 +45,9 @@ enum class Next { same_split, other_split, end };
 // Writes down what became of the chunk, and passes the row at fault where the job allows that.
 Next handle_chunk_error(Worker *worker, const FailedChunk &chunk);
 
+// The rows ahead in the split have crashed the server often enough: pauses the job.
+void record_crashes(Worker *worker, const catalog::Split &split);
+
 // An error before a split was claimed: fails or pauses the job.
 void record_planning_error(Worker *worker, ErrorData *error);
 

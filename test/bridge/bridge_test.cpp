@@ -3,6 +3,7 @@
  *
  * Regime: both, as each function says.  Takes no lock.  Built with the witness on; never installed with pg_stride.
  */
+#include <csignal>
 #include <cstdint>
 #include <memory_resource>
 #include <new>
@@ -296,4 +297,11 @@ BRIDGE_FUNCTION(bridge_sleep) {
         });
         return Datum{0};
     });
+}
+
+/* Crashes the server, as a bug in a C function does; for tests of what comes after. */
+BRIDGE_FUNCTION(bridge_crash_if) {
+    const bool crashes = PG_GETARG_BOOL(0);
+    if (crashes) (void)kill(MyProcPid, SIGSEGV);
+    return BoolGetDatum(crashes);
 }

@@ -131,12 +131,15 @@ sub is_unfinished
 	return ($self->try_sql("SELECT state NOT IN ($ended) FROM stride.jobs WHERE job_id = $job") // '') eq 't';
 }
 
-# Waits for a state of the job, and no longer than until it has ended in another that no request is about to change.
+# Waits for a state of the job, and no longer than until it has ended in another that no request is about to change.  Two kills
+# of a worker at one place look like a row that crashes the server and pause the job: it is told to go on.
 sub wait_for_state
 {
 	my ($self, $job, $state) = @_;
-	my $found = $self->wait_for_answer("SELECT state FROM stride.jobs AS j WHERE job_id = $job AND (state = '$state' OR state IN ($ended)"
-		  . ' AND NOT EXISTS (SELECT FROM stride_catalog.request AS r WHERE r.job_id = j.job_id))', "job $job is $state");
+	my $found = $self->wait_for_answer("SELECT state FROM stride.jobs AS j WHERE job_id = $job AND CASE WHEN state = '$state' THEN true"
+		  . " WHEN state = 'paused' AND state_reason ~ '^the server crashed' THEN stride.resume(job_id) IS NULL"
+		  . " ELSE state IN ($ended) AND NOT EXISTS (SELECT FROM stride_catalog.request AS r WHERE r.job_id = j.job_id) END",
+		"job $job is $state");
 	$self->explain_jobs and die "job $job is $found, not $state" if $found ne $state;
 	return;
 }
