@@ -176,6 +176,25 @@ CREATE TABLE stride_catalog.reject (
 );
 CREATE INDEX reject_job ON stride_catalog.reject (job_id, reject_id);
 
+-- The indexes that a job dropped from its target, and which of them are there again (state: dropped, rebuilt, failed,
+-- abandoned).  Inserted by the worker that plans, in the transaction that drops; updated by the worker that rebuilds.
+CREATE TABLE stride_catalog.dropped_index (
+    job_id         bigint NOT NULL,
+    index_name     name NOT NULL,
+    definition     text NOT NULL,
+    comment        text,
+    statistics     integer[],
+    state          text NOT NULL DEFAULT 'dropped',
+    attempts       integer NOT NULL DEFAULT 0,
+    not_before     timestamptz,
+    dropped_at     timestamptz NOT NULL,
+    settled_at     timestamptz,
+    rebuild_ms     double precision,
+    error_sqlstate text,
+    error_message  text,
+    PRIMARY KEY (job_id, index_name)
+);
+
 -- What ended a worker's attempt at a split; the newest one of a failing job becomes the job's error.
 CREATE TABLE stride_catalog.failure (
     failure_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -231,6 +250,7 @@ SELECT pg_extension_config_dump('stride_catalog.job', '');
 SELECT pg_extension_config_dump('stride_catalog.split', '');
 SELECT pg_extension_config_dump('stride_catalog.sample', '');
 SELECT pg_extension_config_dump('stride_catalog.reject', '');
+SELECT pg_extension_config_dump('stride_catalog.dropped_index', '');
 SELECT pg_extension_config_dump(pg_get_serial_sequence('stride_catalog.job', 'job_id')::regclass, '');
 SELECT pg_extension_config_dump(pg_get_serial_sequence('stride_catalog.reject', 'reject_id')::regclass, '');
 
@@ -316,7 +336,7 @@ AS 'MODULE_PATHNAME', 'stride_submit_pipeline';
 COMMENT ON FUNCTION stride.submit_pipeline(regclass, regclass, text, text, text, text, name[], name[], text, boolean, text,
                                            text, text, name[], text, integer, integer, text, bigint, numeric, bigint[], timestamptz, integer,
                                            jsonb) IS
-'Submits a pipeline as a job and returns its id: rows of the table source go through a transform into the table target. The columns that the transform gives are matched with the target''s by name and cast as on assignment; columns of the target that are not given take their defaults; generated ones are left out. transform: the name of a registered transform, one''s own. transform_query: one SELECT over the relation chunk, which holds a chunk''s rows of the source; aggregates need update_set. Without either, the source''s own columns are written. on_conflict: error, nothing, or update of the row with the same conflict_columns (default: the target''s primary key). update_columns: the columns that an update takes from the new row (default: all others that are written). update_set: what an update sets instead, as after ON CONFLICT DO UPDATE SET. delete_source: deletes the rows that were written from the source, in the same transaction. indexes: keep or rebuild. The other arguments, and errors, as of stride.submit; further errors: 22004 and 22023 for arguments that are missing or do not go together, 42601 for a transform_query or update_set of another form, 42703 for columns that do not match, 42704 for an unknown transform, 42804 for types that do not.';
+'Submits a pipeline as a job and returns its id: rows of the table source go through a transform into the table target. The columns that the transform gives are matched with the target''s by name and cast as on assignment; columns of the target that are not given take their defaults; generated ones are left out. transform: the name of a registered transform, one''s own. transform_query: one SELECT over the relation chunk, which holds a chunk''s rows of the source; aggregates need update_set. Without either, the source''s own columns are written. on_conflict: error, nothing, or update of the row with the same conflict_columns (default: the target''s primary key). update_columns: the columns that an update takes from the new row (default: all others that are written). update_set: what an update sets instead, as after ON CONFLICT DO UPDATE SET. delete_source: deletes the rows that were written from the source, in the same transaction. indexes: keep, or rebuild to have the non-unique secondary indexes of an empty target that one owns dropped when the job is planned and rebuilt in parallel before it ends, however it ends. The other arguments, and errors, as of stride.submit; further errors: 22004 and 22023 for arguments that are missing or do not go together, 42601 for a transform_query or update_set of another form, 42703 for columns that do not match, 42704 for an unknown transform, 42501 and 55000 for a target whose indexes cannot be rebuilt as it is another role''s or not empty, 42804 for types that do not.';
 
 CREATE PROCEDURE stride.run_pipeline(
     target           regclass,
@@ -444,7 +464,7 @@ CREATE FUNCTION stride.forget(job_id bigint) RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_forget';
 COMMENT ON FUNCTION stride.forget(bigint) IS
-'Removes a finished job and its history: splits, chunks, events. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that is unfinished, that holds rejects, or that an unfinished job depends on.';
+'Removes a finished job and its history: splits, chunks, events. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that is unfinished, that holds rejects, whose dropped indexes are not rebuilt or that an unfinished job depends on.';
 
 CREATE FUNCTION stride.job_id(name text) RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -544,7 +564,8 @@ SELECT j.job_id,
        j.depends_on,
        CASE WHEN j.mine THEN j.settings END AS settings,
        CASE WHEN j.mine THEN j.pipeline END AS pipeline,
-       j.indexes
+       j.indexes,
+       (SELECT sum(d.rebuild_ms) FROM stride_catalog.dropped_index AS d WHERE d.job_id = j.job_id) AS rebuild_ms
 FROM stride_catalog.visible_job AS j
      CROSS JOIN LATERAL (
          SELECT coalesce(sum(p.rows_read), 0)::bigint AS rows_read,
@@ -590,6 +611,9 @@ SELECT j.job_id,
        date_trunc('milliseconds', coalesce(j.finished_at, clock_timestamp()) - j.started_at) AS elapsed,
        CASE WHEN p.ended THEN 'ended'
             WHEN j.state IN ('queued', 'paused') THEN j.state
+            WHEN w.rebuilding OR j.state = 'running' AND s.splits > 0 AND s.splits_open = 0 AND EXISTS (
+                     SELECT FROM stride_catalog.dropped_index AS d WHERE d.job_id = j.job_id AND d.state = 'dropped')
+            THEN 'rebuilding indexes'
             WHEN j.state <> 'running' THEN 'stopping'
             WHEN s.splits = 0 THEN 'planning'
             WHEN s.splits_open = 0 THEN 'finishing'
@@ -620,7 +644,7 @@ FROM stride_catalog.visible_job AS j
          WHERE sp.job_id = j.job_id) AS s
      LEFT JOIN stride_catalog.live_jobs() AS l ON l.job_id = j.job_id
      LEFT JOIN (
-         SELECT lw.job_id, count(*) AS workers
+         SELECT lw.job_id, count(*) AS workers, bool_or(lw.phase = 'rebuilding indexes') AS rebuilding
          FROM stride_catalog.live_workers() AS lw
          GROUP BY lw.job_id) AS w ON w.job_id = j.job_id
      CROSS JOIN LATERAL (
@@ -720,6 +744,23 @@ SELECT r.reject_id,
 FROM stride_catalog.reject AS r
      JOIN stride_catalog.visible_job AS j ON j.job_id = r.job_id;
 
+CREATE VIEW stride.dropped_indexes WITH (security_barrier) AS
+SELECT d.job_id,
+       j.target_name AS table_name,
+       d.index_name,
+       d.state,
+       CASE WHEN j.mine THEN d.definition END AS definition,
+       CASE WHEN j.mine THEN d.comment END AS comment,
+       d.attempts,
+       d.not_before,
+       d.dropped_at,
+       d.settled_at,
+       d.rebuild_ms,
+       d.error_sqlstate,
+       CASE WHEN j.mine THEN d.error_message END AS error_message
+FROM stride_catalog.dropped_index AS d
+     JOIN stride_catalog.visible_job AS j ON j.job_id = d.job_id;
+
 CREATE VIEW stride.events WITH (security_barrier) AS
 SELECT e.event_at,
        e.job_id,
@@ -765,7 +806,7 @@ BEGIN
 END
 $$;
 GRANT SELECT ON stride.jobs, stride.progress, stride.workers, stride.splits, stride.chunks, stride.rejects,
-                stride.events, stride.settings TO PUBLIC;
+                stride.dropped_indexes, stride.events, stride.settings TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA stride TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA stride_catalog TO PUBLIC;
 
@@ -823,7 +864,8 @@ COMMENT ON COLUMN stride.jobs.depends_on IS 'Ids of the jobs that must succeed f
 COMMENT ON COLUMN stride.jobs.settings IS 'The settings given, without those left at their default. NULL for members of pg_monitor who may not act as the owner.';
 
 COMMENT ON COLUMN stride.jobs.pipeline IS 'The arguments of a pipeline as given; NULL for a statement. NULL for members of pg_monitor who may not act as the owner.';
-COMMENT ON COLUMN stride.jobs.indexes IS 'What becomes of the target''s indexes: keep or rebuild.';
+COMMENT ON COLUMN stride.jobs.indexes IS 'What becomes of the target''s indexes: keep, or rebuild (dropped while the job is under way).';
+COMMENT ON COLUMN stride.jobs.rebuild_ms IS 'Time spent on rebuilding dropped indexes, summed over the indexes, in ms; NULL if none was rebuilt.';
 
 COMMENT ON VIEW stride.progress IS
 'How unfinished jobs stand, and those that ended within the last hour, one a row; made for \watch. Visible as in stride.jobs.';
@@ -844,7 +886,7 @@ COMMENT ON COLUMN stride.progress.chunks_done IS 'Committed chunks.';
 COMMENT ON COLUMN stride.progress.chunk_rows IS 'Rows a chunk now; NULL while unknown.';
 COMMENT ON COLUMN stride.progress.workers_wanted IS 'Workers that the job would use now; NULL while it chooses by itself and once it ended.';
 COMMENT ON COLUMN stride.progress.elapsed IS 'Time since the first worker started, up to the end; NULL before.';
-COMMENT ON COLUMN stride.progress.phase IS 'queued, planning, walking, finishing, stopping, paused or ended.';
+COMMENT ON COLUMN stride.progress.phase IS 'queued, planning, walking, rebuilding indexes, finishing, stopping, paused or ended.';
 COMMENT ON COLUMN stride.progress.owner IS 'The job''s owner.';
 COMMENT ON COLUMN stride.progress.last_error IS 'SQLSTATE and message of the newest error, also of one that was retried. NULL for members of pg_monitor who may not act as the owner.';
 
@@ -855,7 +897,7 @@ COMMENT ON COLUMN stride.workers.pid IS 'Its process id, as in pg_stat_activity.
 COMMENT ON COLUMN stride.workers.worker IS 'Its number in the job, from 1.';
 COMMENT ON COLUMN stride.workers.split IS 'The split that it owns now, or NULL.';
 COMMENT ON COLUMN stride.workers.chunk IS 'The chunk that it does now, or NULL.';
-COMMENT ON COLUMN stride.workers.phase IS 'What it does now: starting, planning, claiming, fencing, reading, writing, checkpointing, committing or waiting.';
+COMMENT ON COLUMN stride.workers.phase IS 'What it does now: starting, planning, claiming, fencing, reading, writing, checkpointing, committing, waiting or rebuilding indexes.';
 COMMENT ON COLUMN stride.workers.rows_done IS 'Driving rows that it has walked in committed chunks.';
 COMMENT ON COLUMN stride.workers.since IS 'When it entered the phase.';
 
@@ -935,6 +977,22 @@ COMMENT ON COLUMN stride.rejects.hint IS 'The error''s HINT. NULL for members of
 COMMENT ON COLUMN stride.rejects.context IS 'The error''s CONTEXT. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.rejects.split IS 'The split that the row was rejected in.';
 COMMENT ON COLUMN stride.rejects.chunk IS 'The chunk of the split that passed the row.';
+
+COMMENT ON VIEW stride.dropped_indexes IS
+'The indexes that jobs with indexes => ''rebuild'' dropped from their target, one a row, also after they were rebuilt. Kept as long as the job. Visible as in stride.jobs.';
+COMMENT ON COLUMN stride.dropped_indexes.job_id IS 'The job''s id.';
+COMMENT ON COLUMN stride.dropped_indexes.table_name IS 'The job''s target, qualified.';
+COMMENT ON COLUMN stride.dropped_indexes.index_name IS 'The index''s name; its schema is the table''s.';
+COMMENT ON COLUMN stride.dropped_indexes.state IS 'dropped: it is rebuilt before the job ends; rebuilt: it is there again; failed: it could not be rebuilt, stride.resume tries again; abandoned: its table no longer exists.';
+COMMENT ON COLUMN stride.dropped_indexes.definition IS 'The statement that creates it. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.dropped_indexes.comment IS 'Its comment, or NULL. NULL for members of pg_monitor who may not act as the owner.';
+COMMENT ON COLUMN stride.dropped_indexes.attempts IS 'Failed attempts to rebuild it.';
+COMMENT ON COLUMN stride.dropped_indexes.not_before IS 'Not tried again before that time; NULL = at once.';
+COMMENT ON COLUMN stride.dropped_indexes.dropped_at IS 'When it was dropped.';
+COMMENT ON COLUMN stride.dropped_indexes.settled_at IS 'When it was rebuilt or abandoned; NULL before.';
+COMMENT ON COLUMN stride.dropped_indexes.rebuild_ms IS 'How long that took, in ms; 0 for one that somebody else had created again, NULL before.';
+COMMENT ON COLUMN stride.dropped_indexes.error_sqlstate IS 'SQLSTATE of the last failed attempt, or NULL.';
+COMMENT ON COLUMN stride.dropped_indexes.error_message IS 'Its message. NULL for members of pg_monitor who may not act as the owner.';
 
 COMMENT ON VIEW stride.events IS
 'What was asked of each job and what became of it, one event a row. Visible as in stride.jobs.';

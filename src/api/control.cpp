@@ -7,6 +7,7 @@
 #include "core/job_state.hpp"
 
 #include "bridge/boundary.hpp"
+#include "catalog/dropped_index.hpp"
 #include "catalog/job.hpp"
 #include "catalog/reject.hpp"
 #include "catalog/request.hpp"
@@ -77,8 +78,8 @@ std::optional<JobState> after_resume(JobState from) {
 std::optional<JobState> after_cancel(JobState from) {
     if (from == JobState::pausing) from = JobState::paused;
     if (from == JobState::cancelled || from == JobState::cancelling) return from;
-    if (core::may(from, JobState::cancelling)) return JobState::cancelling;
     if (core::may(from, JobState::cancelled)) return JobState::cancelled;
+    if (core::may(from, JobState::cancelling)) return JobState::cancelling;
     return std::nullopt;
 }
 
@@ -257,6 +258,15 @@ void forget(int64 job_id) {
                         errmsg("cannot forget job %lld", static_cast<long long>(job_id)),
                         errdetail("An unfinished job depends on it."),
                         errhint("Wait for that job, or cancel it; stride.jobs.depends_on names what each waits for.")));
+    const catalog::DroppedIndexCounts dropped = catalog::count_dropped_indexes(job_id);
+    if (dropped.left + dropped.failed > 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("cannot forget job %lld", static_cast<long long>(job_id)),
+                        errdetail("It dropped %lld indexes of %s that are not rebuilt.",
+                                  static_cast<long long>(dropped.left + dropped.failed), job->target_name),
+                        errhint("SELECT stride.resume(%lld) rebuilds them; the view stride.dropped_indexes has their "
+                                "definitions.",
+                                static_cast<long long>(job_id))));
     request(job_id, "forget", no_arguments());
 }
 

@@ -5,6 +5,7 @@
 #include "bridge/boundary.hpp"
 #include "settings/settings.hpp"
 #include "shared/area.hpp"
+#include "sink/index_choice.hpp"
 
 namespace stride::api {
 namespace {
@@ -43,6 +44,20 @@ const char *on_error_text(const catalog::Job &job) {
     return text.data;
 }
 
+void put_indexes(const Items &items, const catalog::Job &job) {
+    if (!catalog::rebuilds_indexes(job)) return;
+    Relation target = table_open(job.target, AccessShareLock);
+    List *choices = sink::choose_indexes(target);
+    table_close(target, NoLock);
+    ListCell *cell;
+    foreach (cell, choices) {
+        const sink::IndexChoice *choice = static_cast<sink::IndexChoice *>(lfirst(cell));
+        put(items, psprintf("index %s", choice->name),
+            choice->kept == nullptr ? "dropped when the job is planned, rebuilt before it ends"
+                                    : psprintf("kept: %s", choice->kept));
+    }
+}
+
 void put_session(const Items &items, Jsonb *session) {
     JsonbIterator *iterator = JsonbIteratorInit(&session->root);
     JsonbValue key;
@@ -72,6 +87,7 @@ void explain(FunctionCallInfo fcinfo, const Submission &submission) {
     put(items, "key index", job->key_index_name);
     put(items, "sink", job->sink);
     put(items, "sink reason", job->sink_reason);
+    put_indexes(items, *job);
     put(items, "workers", job->workers == 0 ? "chosen at start" : psprintf("%d", job->workers));
     put(items, "chunk rows", chunk_rows_text(*job, settings));
     put(items, "on error", on_error_text(*job));

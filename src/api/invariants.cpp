@@ -121,7 +121,7 @@ constinit Invariant invariants[] = {
      {STRIDE_CHECK("SELECT 'no process with backend_type pg_stride launcher' AS what WHERE NOT pg_is_in_recovery()"
                    " AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.backend_type = 'pg_stride launcher')"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
-    {"I10: a job that ended stays ended, and one that succeeded has done every split",
+    {"I10: a job that ended stays ended, and one that succeeded has done every split and has no index dropped",
      {STRIDE_CHECK(
           "SELECT format('job %s', job_id) AS what FROM visible WHERE (finished_at IS NOT NULL)"
           " <> (state IN ('succeeded', 'succeeded_with_rejects', 'failed', 'cancelled'))"
@@ -132,6 +132,9 @@ constinit Invariant invariants[] = {
           " UNION ALL SELECT format('job %s', job_id) FROM visible JOIN stride_catalog.split AS s USING (job_id)"
           " GROUP BY job_id, visible.state HAVING visible.state = 'succeeded' AND sum(s.rows_rejected) > 0"
           " OR visible.state = 'succeeded_with_rejects' AND sum(s.rows_rejected) = 0"
+          " UNION ALL SELECT format('job %s index %s', job_id, d.index_name) FROM visible"
+          " JOIN stride_catalog.dropped_index AS d USING (job_id)"
+          " WHERE visible.state IN ('succeeded', 'succeeded_with_rejects') AND d.state IN ('dropped', 'failed')"
           " UNION ALL SELECT format('job %s', job_id) FROM visible JOIN stride_catalog.event AS e USING (job_id)"
           " WHERE e.from_state IN ('succeeded', 'succeeded_with_rejects') AND e.to_state <> e.from_state"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},

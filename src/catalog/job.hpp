@@ -71,6 +71,11 @@ struct Job {
     int32 failed_starts;
 };
 
+// Whether the target's secondary indexes are dropped during the load.
+inline bool rebuilds_indexes(const Job &job) {
+    return strcmp(job.indexes, "rebuild") == 0;
+}
+
 // Reads one job under a fresh snapshot; nullptr if there is none.
 Job *find_job(int64 job_id);
 
@@ -103,6 +108,7 @@ void set_failed_starts(int64 job_id, int32 failed_starts);
 void alter_job(int64 job_id, Jsonb *arguments); // {"workers", "chunk_rows", "settings"}, those that are there
 void move_home(int64 job_id, const Home &home);
 void rebind(const Job &job);            // relation oids looked up again by name
+void rebind_target(int64 job_id, Oid target);
 void copy_failure_to_job(int64 job_id); // the newest failure of the job's attempt becomes its error
 void purge_history(
     int retention_minutes);    // finished jobs older than that without rejects; chunk rows a day after success

@@ -71,6 +71,12 @@ constinit pg::FixedStatement update_bindings = {
     {INT8OID, OIDOID, OIDOID, OIDARRAYOID, OIDOID, NAMEOID},
     nullptr};
 
+constinit pg::FixedStatement update_target = {
+    "UPDATE stride_catalog.job SET target = $2 WHERE job_id = $1 AND target IS DISTINCT FROM $2",
+    2,
+    {INT8OID, OIDOID},
+    nullptr};
+
 constinit pg::FixedStatement copy_failure = {
     "UPDATE stride_catalog.job j SET error_sqlstate = f.sqlstate, error_message = f.message, error_detail = f.detail,"
     " error_hint = f.hint, error_context = concat_ws(E'\\n', f.context, 'row with key ' || f.row_key::text,"
@@ -84,7 +90,9 @@ constinit pg::FixedStatement copy_failure = {
 
 constinit pg::FixedStatement select_expired = {
     "SELECT job_id FROM stride_catalog.job AS j WHERE finished_at < now() - $1 * interval '1 minute'"
-    " AND NOT EXISTS (SELECT FROM stride_catalog.reject AS r WHERE r.job_id = j.job_id) LIMIT 1000",
+    " AND NOT EXISTS (SELECT FROM stride_catalog.reject AS r WHERE r.job_id = j.job_id)"
+    " AND NOT EXISTS (SELECT FROM stride_catalog.dropped_index AS d WHERE d.job_id = j.job_id"
+    " AND d.state IN ('dropped', 'failed')) LIMIT 1000",
     1,
     {INT4OID},
     nullptr};
@@ -101,7 +109,8 @@ constinit pg::FixedStatement delete_rows = {"WITH a AS (DELETE FROM stride_catal
                                             " b AS (DELETE FROM stride_catalog.sample WHERE job_id = $1),"
                                             " c AS (DELETE FROM stride_catalog.chunk WHERE job_id = $1),"
                                             " d AS (DELETE FROM stride_catalog.failure WHERE job_id = $1),"
-                                            " e AS (DELETE FROM stride_catalog.event WHERE job_id = $1)"
+                                            " e AS (DELETE FROM stride_catalog.event WHERE job_id = $1),"
+                                            " f AS (DELETE FROM stride_catalog.dropped_index WHERE job_id = $1)"
                                             " DELETE FROM stride_catalog.job WHERE job_id = $1",
                                             1,
                                             {INT8OID},
@@ -153,6 +162,10 @@ void rebind(const Job &job) {
                                     OidIsValid(job.target) ? pg::arg(ObjectIdGetDatum(job.target)) : pg::null_arg(),
                                     pg::arg_array(job.relations), pg::arg(ObjectIdGetDatum(job.key_index)),
                                     pg::arg(NameGetDatum(&owner_name))});
+}
+
+void rebind_target(int64 job_id, Oid target) {
+    pg::run_fixed(update_target, {pg::arg_int64(job_id), pg::arg(ObjectIdGetDatum(target))});
 }
 
 void copy_failure_to_job(int64 job_id) {

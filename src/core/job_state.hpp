@@ -16,12 +16,12 @@ namespace stride::core {
 
 // A job's state. Each line gives the legal successors, as job_edges lists them. Written by the scheduler alone.
 enum class JobState : unsigned char {
-    queued,                 // running, paused, cancelled
+    queued,                 // running, paused, cancelling, cancelled
     running,                // pausing, failing, cancelling, succeeded, succeeded_with_rejects
     pausing,                // paused, running
     paused,                 // queued, cancelling
     failing,                // failed
-    cancelling,             // cancelled
+    cancelling,             // cancelled, failing
     succeeded,              // none: the job is over for good
     succeeded_with_rejects, // none: the rejects are driven again by a job of their own
     failed,                 // queued (resume: a new attempt that goes on where it stopped)
@@ -45,6 +45,7 @@ struct JobEdge {
 inline constexpr std::array job_edges{
     JobEdge{JobState::queued, JobState::running},
     JobEdge{JobState::queued, JobState::paused}, // also: restored from a dump, in a clone, after point-in-time recovery
+    JobEdge{JobState::queued, JobState::cancelling}, // a job that goes on later, with indexes to be rebuilt first
     JobEdge{JobState::queued, JobState::cancelled},
     JobEdge{JobState::running, JobState::pausing},
     JobEdge{JobState::running, JobState::failing},
@@ -57,6 +58,7 @@ inline constexpr std::array job_edges{
     JobEdge{JobState::paused, JobState::cancelling},
     JobEdge{JobState::failing, JobState::failed},
     JobEdge{JobState::cancelling, JobState::cancelled},
+    JobEdge{JobState::cancelling, JobState::failing}, // its indexes could not be rebuilt
     JobEdge{JobState::failed, JobState::queued},
     JobEdge{JobState::cancelled, JobState::queued},
 };

@@ -7,6 +7,7 @@
 #include "analysis/statement.hpp"
 #include "pg/session.hpp"
 #include "sink/bulk.hpp"
+#include "sink/index_choice.hpp"
 #include "walk/plan.hpp"
 #include "walk/shape.hpp"
 
@@ -163,6 +164,13 @@ void fill_statement(catalog::Job *job, const analysis::Statement &statement) {
     fill_relations(job, statement.relations);
 }
 
+void check_indexes(const catalog::Job &job) {
+    if (!catalog::rebuilds_indexes(job)) return;
+    Relation target = table_open(job.target, AccessShareLock);
+    sink::require_rebuildable(target);
+    table_close(target, NoLock);
+}
+
 // The sink that chunks would take now; each chunk judges anew, under its locks.
 void fill_sink(catalog::Job *job, const settings::Settings &settings) {
     const int nest_level = pg::pin_search_path();
@@ -202,6 +210,7 @@ catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **w
     *warnings = list_concat(list_copy(work.notes), statement->warnings);
     fill_statement(job, *statement);
     fill_work(job, work, *statement);
+    check_indexes(*job);
     fill_walk(job, *statement, arguments.key);
     job->name = arguments.name;
     job->owner = GetUserId();

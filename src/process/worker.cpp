@@ -14,10 +14,12 @@
 #include "pg/time_limit.hpp"
 #include "pg/transaction.hpp"
 #include "pg/background.hpp"
+#include "process/rebuild.hpp"
 #include "process/worker_errors.hpp"
 #include "shared/crash_mark.hpp"
 #include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
+#include "sink/index_rebuild.hpp"
 #include "sink/page_pool.hpp"
 #include "walk/splits.hpp"
 
@@ -57,6 +59,7 @@ void apply_settings(const Worker &worker) {
 bool begin(Worker *worker) {
     pg::begin_transaction();
     const bool mine = load_job(worker);
+    worker->extension = pg::extension_oid();
     if (mine) {
         job::replay_session(worker->job->session);
         // Chunks are parallel among themselves; a parallel plan in each would take the cores twice.
@@ -101,7 +104,7 @@ void hold_while_disabled(Worker *worker) {
 // Ends the worker, and its transaction, when the extension was dropped and made anew since the job was loaded: the job's id
 // is then another job's.  Called when the transaction holds locks on our tables, so that the answer stays true.
 void require_same_extension(const Worker &worker) {
-    if (pg::extension_oid() != worker.job->home.extension) proc_exit(0);
+    if (pg::extension_oid() != worker.extension) proc_exit(0);
 }
 
 bool plan_job(const catalog::Job &job) {
@@ -115,22 +118,36 @@ chunk::Work *chunk_work(const Worker &worker) {
     return new (palloc(sizeof(job::ChunkStatement))) job::ChunkStatement(*worker.job, worker.settings);
 }
 
-// Plans the job if nobody has.  False when that failed: the failure is written down.
-bool plan(Worker *worker) {
-    shared::set_phase(worker->slot, Phase::planning);
-    ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
+// One attempt at planning.  Indexes are dropped in the transaction that makes the plan, so that they are dropped once.
+ErrorData *try_to_plan(Worker *worker) {
+    MemoryContextReset(worker->chunk_memory);
+    return bridge::attempt(worker->chunk_memory, [&] {
+        const catalog::Job &job = *worker->job;
+        shared::set_phase(worker->slot, Phase::planning);
         pg::begin_transaction();
         MemoryContextSwitchTo(worker->chunk_memory);
+        if (catalog::rebuilds_indexes(job) && !catalog::has_plan(job.job_id)) {
+            sink::drop_indexes(job);
+            STRIDE_TEST_POINT("after_drop");
+        }
         // The scheduler has waited for the splits to start the job's other workers.
-        if (plan_job(*worker->job)) shared::wake_at_commit();
+        if (plan_job(job)) shared::wake_at_commit();
         require_same_extension(*worker);
         STRIDE_TEST_POINT("before_plan_commit");
         pg::commit_transaction();
     });
-    if (error == nullptr) return true;
-    AbortCurrentTransaction();
-    record_planning_error(worker, error);
-    return false;
+}
+
+// Plans the job if nobody has.  False when that failed: the failure is written down.
+bool plan(Worker *worker) {
+    for (int attempt = 1;; attempt++) {
+        ErrorData *error = try_to_plan(worker);
+        if (error == nullptr) return true;
+        AbortCurrentTransaction();
+        if (wait_before_retry(worker, attempt, error)) continue;
+        if (!asked_to_stop(*worker)) record_planning_error(worker, error);
+        return false;
+    }
 }
 
 // How many rows the next chunk of the split may have.
@@ -301,6 +318,10 @@ void worker_main() {
     if (!begin(&worker)) return;
     STRIDE_TEST_POINT("job_loaded");
     shared::heartbeat(worker.slot);
+    if (worker.order.task == shared::Task::indexes) {
+        rebuild_indexes(&worker);
+        return;
+    }
     if (!plan(&worker)) return;
     catalog::Split split = {};
     bool goes_on = true;

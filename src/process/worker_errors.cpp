@@ -8,6 +8,7 @@
 #include "bridge/attempt.hpp"
 #include "catalog/request.hpp"
 #include "chunk/reject.hpp"
+#include "pg/background.hpp"
 #include "pg/time_limit.hpp"
 #include "pg/transaction.hpp"
 
@@ -221,6 +222,42 @@ void record_crashes(Worker *worker, const catalog::Split &split) {
                              split.crashes, static_cast<long long>(split.suspect_rows), split.split);
     error.hint = pstrdup("The server log tells the cause; stride.splits.position_key is the last row before them.");
     (void)end_with(worker, &split, "pause", &error, nullptr);
+}
+
+bool handle_rebuild_error(Worker *worker, const catalog::DroppedIndex &dropped, ErrorData *error) {
+    const ErrorPolicy policy = policy_of(*worker, error);
+    if (policy == ErrorPolicy::interrupt) return false;
+    const int attempt = dropped.attempts + 1;
+    const bool passes = policy == ErrorPolicy::retry || policy == ErrorPolicy::wait_and_retry ||
+                        policy == ErrorPolicy::shrink;
+    in_transaction(worker, [&] {
+        if (passes && attempt <= worker->settings.retry_limit) {
+            catalog::back_off_rebuild(dropped, delay_ms(*worker, attempt, long_wait_factor), error);
+            return;
+        }
+        catalog::mark_rebuild_failed(dropped, error);
+        // The error that a job fails of is the first one.
+        if (worker->job->state != core::JobState::failing)
+            catalog::append_failure(
+                catalog::Failure{worker->job->job_id, 0, worker->job->attempt, "fail", nullptr, nullptr, nullptr, error});
+    });
+    return true;
+}
+
+bool wait_before_retry(Worker *worker, int attempt, const ErrorData *error) {
+    const ErrorPolicy policy = policy_of(*worker, error);
+    if (policy != ErrorPolicy::retry && policy != ErrorPolicy::wait_and_retry) return false;
+    if (attempt > worker->settings.retry_limit) return false;
+    const TimestampTz until = TimestampTzPlusMilliseconds(
+        GetCurrentTimestamp(), static_cast<int64>(delay_ms(*worker, attempt, long_wait_factor)));
+    shared::set_phase(worker->slot, shared::Phase::waiting);
+    shared::set_waiting_for(worker->slot, error->message);
+    long left_ms;
+    while (shared::wanted_stop(worker->slot) == shared::Stop::none &&
+           (left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until)) > 0)
+        pg::wait_latch(left_ms, PG_WAIT_EXTENSION);
+    shared::set_waiting_for(worker->slot, nullptr);
+    return shared::wanted_stop(worker->slot) == shared::Stop::none;
 }
 
 void record_planning_error(Worker *worker, ErrorData *error) {

@@ -5,6 +5,7 @@
 #include "core/bisect.hpp"
 #include "core/chunk_sizer.hpp"
 
+#include "catalog/dropped_index.hpp"
 #include "catalog/job.hpp"
 #include "settings/settings.hpp"
 #include "catalog/split.hpp"
@@ -19,6 +20,7 @@ struct Worker {
     shared::WorkerOrder order = {};
     shared::WorkerSlot *slot = nullptr;
     catalog::Job *job = nullptr; // in job_memory
+    Oid extension = InvalidOid;  // that the job was loaded from
     settings::Settings settings = {};
     core::ChunkSizer sizer;
     MemoryContext job_memory = nullptr;   // reset when the job's row is read again
@@ -48,8 +50,15 @@ Next handle_chunk_error(Worker *worker, const FailedChunk &chunk);
 // The rows ahead in the split have crashed the server often enough: pauses the job.
 void record_crashes(Worker *worker, const catalog::Split &split);
 
+// Writes down what became of an index that was not rebuilt; true when the worker may go on with other indexes.
+bool handle_rebuild_error(Worker *worker, const catalog::DroppedIndex &dropped, ErrorData *error);
+
 // An error before a split was claimed: fails or pauses the job.
 void record_planning_error(Worker *worker, ErrorData *error);
+
+// Waits before the next attempt at planning, the first of which has number 1.  False when there is to be none: the error does
+// not pass, there were retry_limit attempts, or the worker is asked to stop.
+bool wait_before_retry(Worker *worker, int attempt, const ErrorData *error);
 
 // An error that another try may not meet again, or that another worker of ours caused.
 bool is_transient(const ErrorData *error);

@@ -16,7 +16,8 @@ Admission wait(const char *reason, long ms) {
     return Admission{nullptr, reason, ms};
 }
 
-// Why the owner may not run the job; nullptr if it may.
+} // namespace
+
 const char *owner_refusal(const catalog::Job &job) {
     HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(job.owner));
     if (!HeapTupleIsValid(tuple)) return psprintf("the owner, role \"%s\", does not exist", job.owner_name);
@@ -37,8 +38,6 @@ const char *owner_refusal(const catalog::Job &job) {
     if (connect != ACLCHECK_OK) return psprintf("the owner, role \"%s\", may not connect to this database", name);
     return nullptr;
 }
-
-} // namespace
 
 Admission admit(const catalog::Job &job) {
     if (const char *refusal = owner_refusal(job)) return hold(refusal);

@@ -12,6 +12,9 @@ struct Admission {
     long wait_ms;     // when to look again
 };
 
+// Why the owner may not run the job; nullptr if it may.
+const char *owner_refusal(const catalog::Job &job);
+
 Admission admit(const catalog::Job &job);
 
 } // namespace stride::queue

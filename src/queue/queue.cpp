@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include "settings/settings.hpp"
+#include "catalog/dropped_index.hpp"
+#include "catalog/request.hpp"
 #include "catalog/split.hpp"
 #include "queue/admission.hpp"
 #include "pg/background.hpp"
+#include "pg/test_point.hpp"
 #include "queue/rebind.hpp"
 #include "queue/transition.hpp"
 #include "shared/worker_order.hpp"
@@ -43,13 +46,14 @@ const char *full_reason(shared::Take take) {
 }
 
 // Starts one worker; nullptr on success, else why not.
-const char *start_worker(Queue *queue, const Job &job) {
+const char *start_worker(Queue *queue, const Job &job, shared::Task task) {
     shared::WorkerOrder order = {};
     const shared::Caps caps = {settings::max_workers, settings::max_workers_per_job, settings::max_workers_per_role};
     int slot;
     const shared::Take take =
-        shared::take_slot(MyDatabaseId, job.owner, job.job_id, caps, &slot, &order.cookie, &order.worker);
+        shared::take_slot(MyDatabaseId, job.owner, job.job_id, task, caps, &slot, &order.cookie, &order.worker);
     if (take != shared::Take::taken) return full_reason(take);
+    order.task = task;
     order.database = MyDatabaseId;
     order.owner = job.owner;
     order.job_id = job.job_id;
@@ -86,11 +90,20 @@ int top_up(Queue *queue, const Job &job, const catalog::SplitCounts &counts, con
     if (planned && useful == 0 && counts.halvable > 0 && running < wanted_workers(job) && may_start_spare(queue))
         useful = 1;
     while (running < wanted_workers(job) && useful-- > 0) {
-        *reason = start_worker(queue, job);
+        *reason = start_worker(queue, job, shared::Task::chunks);
         if (*reason != nullptr) break;
         running++;
     }
     return running;
+}
+
+// As many workers as there are indexes to be rebuilt, up to those wanted.
+void top_up_rebuild(Queue *queue, const Job &job, const catalog::DroppedIndexCounts &dropped, const char **reason) {
+    const int64 useful = Min(static_cast<int64>(wanted_workers(job)), dropped.due);
+    for (int64 running = shared::count_workers(MyDatabaseId, job.job_id); running < useful; running++) {
+        *reason = start_worker(queue, job, shared::Task::indexes);
+        if (*reason != nullptr) break;
+    }
 }
 
 long advance_queued(Queue *queue, Job *job) {
@@ -151,8 +164,12 @@ long advance_running(Queue *queue, Job *job) {
     }
     if (obey_failures(job) || hold_after_failed_starts(job)) return 0;
     const catalog::SplitCounts counts = catalog::count_splits(job->job_id);
-    if (counts.all > 0 && counts.done == counts.all) {
+    const bool walked = counts.all > 0 && counts.done == counts.all;
+    const catalog::DroppedIndexCounts dropped = catalog::count_dropped_indexes(job->job_id);
+    if (walked && dropped.left == 0) {
+        if (dropped.failed > 0) return 0; // the failure came after the look at failures above
         if (!catalog::raise_epochs(job->job_id)) return slotless_wait_ms;
+        STRIDE_TEST_POINT("before_finish");
         move_job(job, counts.rejected > 0 ? JobState::succeeded_with_rejects : JobState::succeeded, ourselves, "finish",
                  nullptr);
         return -1;
@@ -163,19 +180,78 @@ long advance_running(Queue *queue, Job *job) {
         return 0;
     }
     const char *reason = nullptr;
-    if (admission.wait == nullptr && admission.hold == nullptr) (void)top_up(queue, *job, counts, &reason);
+    if (admission.wait == nullptr && admission.hold == nullptr) {
+        if (walked)
+            top_up_rebuild(queue, *job, dropped, &reason);
+        else
+            (void)top_up(queue, *job, counts, &reason);
+    }
     catalog::set_reason(job->job_id, admission.wait != nullptr ? admission.wait : reason);
     return reason == nullptr ? active_wait_ms : slotless_wait_ms;
 }
 
-// States that end when the last worker has gone and no chunk in flight can commit any more.
-long advance_ending(Job *job, shared::Stop stop, JobState to, const char *event) {
+// What keeps the workers of a job that is ending from rebuilding its indexes; nullptr = nothing.
+const char *rebuild_obstacle(Job *job) {
+    const int failed = shared::take_failed_starts(MyDatabaseId, job->job_id);
+    if (failed > 0) catalog::set_failed_starts(job->job_id, job->failed_starts + failed);
+    if (job->failed_starts + failed >= failed_starts_to_hold)
+        return psprintf("%d workers ended before they could begin; the server log says why",
+                        job->failed_starts + failed);
+    if (const char *refusal = owner_refusal(*job)) return refusal;
+    return rebind_target_if_moved(job);
+}
+
+void give_up_rebuild(const Job &job, const char *obstacle) {
+    catalog::fail_dropped_indexes(job.job_id, obstacle);
+    if (job.state == JobState::failing) return; // the error that a job fails of is the first one
+    ErrorData error = {};
+    error.sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+    error.message = psprintf("indexes of %s could not be rebuilt: %s", job.target_name, obstacle);
+    error.hint = pstrdup("The view stride.dropped_indexes has their definitions.");
+    catalog::append_failure(catalog::Failure{job.job_id, 0, job.attempt, "fail", nullptr, nullptr, nullptr, &error});
+}
+
+// Has the indexes rebuilt before the job fails or is cancelled.  Returns when to look again; -1 = the job may end.
+long rebuild_before_end(Queue *queue, Job *job) {
+    const catalog::DroppedIndexCounts dropped = catalog::count_dropped_indexes(job->job_id);
+    if (dropped.left == 0) {
+        if (dropped.failed == 0 || job->state == JobState::failing) return -1;
+        move_job(job, JobState::failing, ourselves, "fail", "its indexes could not be rebuilt");
+        return 0;
+    }
+    const Oid target = job->target;
+    if (const char *obstacle = rebuild_obstacle(job)) {
+        give_up_rebuild(*job, obstacle);
+        return 0;
+    }
+    if (job->target != target) return 0; // a worker must find it committed
+    const char *reason = nullptr;
+    if (settings::enabled) top_up_rebuild(queue, *job, dropped, &reason);
+    return reason == nullptr ? active_wait_ms : slotless_wait_ms;
+}
+
+// States that end when the last worker has gone, the indexes are there again and no chunk in flight can commit any more.
+long advance_ending(Queue *queue, Job *job, shared::Stop stop, JobState to, const char *event) {
+    shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::chunks, stop);
+    if (shared::count_workers(MyDatabaseId, job->job_id, shared::Task::chunks) > 0) return slotless_wait_ms;
+    const long wait_ms = rebuild_before_end(queue, job);
+    if (wait_ms >= 0) return wait_ms;
     (void)shared::take_failed_starts(MyDatabaseId, job->job_id);
-    shared::ask_stop(MyDatabaseId, job->job_id, stop);
+    if (!catalog::raise_epochs(job->job_id)) return slotless_wait_ms;
+    STRIDE_TEST_POINT("before_end");
+    move_job(job, to, ourselves, event, job->state_reason);
+    return -1;
+}
+
+// Indexes stay dropped; one that is being rebuilt just now is waited for.
+long advance_pausing(Job *job) {
+    (void)shared::take_failed_starts(MyDatabaseId, job->job_id);
+    shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::chunks, shared::Stop::at_chunk_end);
+    shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::indexes, shared::Stop::at_chunk_end);
     if (shared::count_workers(MyDatabaseId, job->job_id) > 0) return slotless_wait_ms;
     if (!catalog::raise_epochs(job->job_id)) return slotless_wait_ms;
-    move_job(job, to, ourselves, event, job->state_reason);
-    return to == JobState::paused ? 0 : -1;
+    move_job(job, JobState::paused, ourselves, "paused", job->state_reason);
+    return 0;
 }
 
 } // namespace
@@ -187,11 +263,11 @@ long advance_job(Queue *queue, Job *job) {
     case JobState::running:
         return advance_running(queue, job);
     case JobState::pausing:
-        return advance_ending(job, shared::Stop::at_chunk_end, JobState::paused, "paused");
+        return advance_pausing(job);
     case JobState::failing:
-        return advance_ending(job, shared::Stop::at_chunk_end, JobState::failed, "failed");
+        return advance_ending(queue, job, shared::Stop::at_chunk_end, JobState::failed, "failed");
     case JobState::cancelling:
-        return advance_ending(job, shared::Stop::now, JobState::cancelled, "cancelled");
+        return advance_ending(queue, job, shared::Stop::now, JobState::cancelled, "cancelled");
     default:
         return -1;
     }

@@ -93,4 +93,12 @@ const char *rebind_if_moved(catalog::Job *job) {
     return rebind_by_name(job);
 }
 
+const char *rebind_target_if_moved(catalog::Job *job) {
+    if (same_database(job->home, catalog::this_home())) return nullptr;
+    job->target = relation_by_name(job->target_name);
+    if (!OidIsValid(job->target)) return psprintf("table %s is not here", job->target_name);
+    catalog::rebind_target(job->job_id, job->target);
+    return nullptr;
+}
+
 } // namespace stride::queue

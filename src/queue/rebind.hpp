@@ -14,4 +14,7 @@ const char *moved_reason(catalog::Job *job);
 // Returns nullptr when the job may run, else what is missing.
 const char *rebind_if_moved(catalog::Job *job);
 
+// At a cancel: looks up the target alone, so that its dropped indexes can be rebuilt.  As above.
+const char *rebind_target_if_moved(catalog::Job *job);
+
 } // namespace stride::queue

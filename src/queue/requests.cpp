@@ -2,6 +2,7 @@
 // Regime: pg.
 #include "queue/requests.hpp"
 
+#include "catalog/dropped_index.hpp"
 #include "catalog/reject.hpp"
 #include "queue/rebind.hpp"
 #include "queue/transition.hpp"
@@ -31,7 +32,8 @@ void pause(Job *job, const Actor &by) {
 
 void resume(Job *job, const Actor &by) {
     if (job->state == JobState::pausing) {
-        shared::ask_stop(MyDatabaseId, job->job_id, shared::Stop::none);
+        shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::chunks, shared::Stop::none);
+        shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::indexes, shared::Stop::none);
         move_job(job, JobState::running, by, "resume", nullptr);
         return;
     }
@@ -48,10 +50,15 @@ void resume(Job *job, const Actor &by) {
     }
 }
 
+bool has_dropped_indexes(const Job &job) {
+    const catalog::DroppedIndexCounts counts = catalog::count_dropped_indexes(job.job_id);
+    return counts.left + counts.failed > 0;
+}
+
 bool cancel(Job *job, const Actor &by) {
     if (job->state == JobState::pausing) return false;
     if (job->state == JobState::queued)
-        move_job(job, JobState::cancelled, by, "cancel", nullptr);
+        move_job(job, has_dropped_indexes(*job) ? JobState::cancelling : JobState::cancelled, by, "cancel", nullptr);
     else if (job->state == JobState::running || job->state == JobState::paused)
         move_job(job, JobState::cancelling, by, "cancel", nullptr);
     else
@@ -83,7 +90,7 @@ bool apply_request(const catalog::Request &request) {
     } else if (strcmp(request.action, "alter") == 0) {
         alter(*job, by, request.arguments);
     } else if (strcmp(request.action, "forget") == 0) {
-        if (core::terminal(job->state) && !catalog::has_rejects(job->job_id))
+        if (core::terminal(job->state) && !catalog::has_rejects(job->job_id) && !has_dropped_indexes(*job))
             catalog::delete_job(job->job_id);
         else
             note_ignored(*job, by, "forget");

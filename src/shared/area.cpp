@@ -70,6 +70,8 @@ const char *phase_name(Phase phase) {
         return "committing";
     case Phase::waiting:
         return "waiting";
+    case Phase::rebuilding:
+        return "rebuilding indexes";
     }
     return "unknown";
 }

@@ -15,6 +15,9 @@ constexpr int reason_bytes = 128;
 // What the scheduler wants of a worker.  Written by the scheduler, read by the worker between chunks.
 enum class Stop : uint32 { none, at_chunk_end, now };
 
+// What a worker is started for.
+enum class Task : uint32 { chunks, indexes };
+
 // Where a worker is.  Written by the worker without the lock: a reader may see it a moment late.
 enum class Phase : uint32 {
     starting,
@@ -25,7 +28,8 @@ enum class Phase : uint32 {
     writing,
     checkpointing,
     committing,
-    waiting
+    waiting,
+    rebuilding
 };
 const char *phase_name(Phase phase);
 
@@ -48,6 +52,7 @@ struct WorkerSlot {
     Oid database;
     Oid owner;
     int64 job_id;
+    Task task;
     int32 worker;      // number within the job, from 1
     int64 cookie;      // random: tells this worker from any other, ever
     int scheduler_pid; // who took the slot

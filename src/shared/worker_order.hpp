@@ -2,7 +2,7 @@
 // Regime: pg.
 #pragma once
 
-#include "pg/pg.hpp"
+#include "shared/area.hpp"
 
 namespace stride::shared {
 
@@ -13,6 +13,7 @@ struct WorkerOrder {
     int64 cookie;
     int32 slot;
     int32 worker;
+    Task task;
 };
 static_assert(sizeof(WorkerOrder) <= BGW_EXTRALEN);
 

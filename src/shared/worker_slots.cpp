@@ -29,6 +29,7 @@ void clear(WorkerSlot &slot) {
     slot.database = InvalidOid;
     slot.owner = InvalidOid;
     slot.job_id = 0;
+    slot.task = Task::chunks;
     slot.worker = 0;
     slot.cookie = 0;
     slot.scheduler_pid = 0;
@@ -66,7 +67,8 @@ int free_worker_number(Oid database, int64 job_id) {
 
 } // namespace
 
-Take take_slot(Oid database, Oid owner, int64 job_id, const Caps &caps, int *index, int64 *cookie, int32 *worker) {
+Take take_slot(Oid database, Oid owner, int64 job_id, Task task, const Caps &caps, int *index, int64 *cookie,
+               int32 *worker) {
     const int64 fresh_cookie = random_cookie();
     int all = 0;
     int of_job = 0;
@@ -99,6 +101,7 @@ Take take_slot(Oid database, Oid owner, int64 job_id, const Caps &caps, int *ind
         slot.database = database;
         slot.owner = owner;
         slot.job_id = job_id;
+        slot.task = task;
         slot.worker = number;
         slot.cookie = fresh_cookie;
         slot.scheduler_pid = MyProcPid;
@@ -196,21 +199,25 @@ bool take_altered(WorkerSlot *slot) {
 }
 
 int count_workers(Oid database, int64 job_id) {
+    return count_workers(database, job_id, Task::chunks) + count_workers(database, job_id, Task::indexes);
+}
+
+int count_workers(Oid database, int64 job_id, Task task) {
     int count = 0;
     LWLockAcquire(area->lock, LW_SHARED);
     for (int i = 0; i < area->nworkers; i++) {
         const WorkerSlot &slot = area->workers[i];
-        count += (is_of(slot, database, job_id) && slot.use != SlotUse::failed) ? 1 : 0;
+        count += (is_of(slot, database, job_id) && slot.task == task && slot.use != SlotUse::failed) ? 1 : 0;
     }
     LWLockRelease(area->lock);
     return count;
 }
 
-void ask_stop(Oid database, int64 job_id, Stop stop) {
+void ask_stop(Oid database, int64 job_id, Task task, Stop stop) {
     LWLockAcquire(area->lock, LW_EXCLUSIVE);
     for (int i = 0; i < area->nworkers; i++) {
         WorkerSlot &slot = area->workers[i];
-        if (!is_of(slot, database, job_id) || slot.use == SlotUse::failed) continue;
+        if (!is_of(slot, database, job_id) || slot.task != task || slot.use == SlotUse::failed) continue;
         pg_atomic_write_u32(&slot.stop, static_cast<uint32>(stop));
         if (slot.use != SlotUse::attached) continue;
         if (stop == Stop::now) (void)kill(slot.pid, SIGTERM);

@@ -15,7 +15,8 @@ struct Caps {
 enum class Take { taken, cluster_full, job_full, role_full };
 
 // Takes a slot for a new worker of the job; *index and *cookie identify it, *worker is its number.
-Take take_slot(Oid database, Oid owner, int64 job_id, const Caps &caps, int *index, int64 *cookie, int32 *worker);
+Take take_slot(Oid database, Oid owner, int64 job_id, Task task, const Caps &caps, int *index, int64 *cookie,
+               int32 *worker);
 
 // Gives a slot back whose worker never attached (its registration failed, or it stopped before it began).
 void release_slot(int index, int64 cookie);
@@ -33,7 +34,8 @@ bool take_altered(WorkerSlot *slot);
 
 // The scheduler's side.
 int count_workers(Oid database, int64 job_id);
-void ask_stop(Oid database, int64 job_id, Stop stop);        // Stop::now also sends SIGTERM to attached workers
+int count_workers(Oid database, int64 job_id, Task task);
+void ask_stop(Oid database, int64 job_id, Task task, Stop stop); // Stop::now also sends SIGTERM to attached workers
 void ask_surplus_stop(Oid database, int64 job_id, int keep); // lets the highest-numbered workers over `keep` end
 void tell_altered(Oid database, int64 job_id);               // workers read their job's row again before the next chunk
 bool has_heartbeat(Oid database, int64 job_id);              // some worker of the job got as far as its loop

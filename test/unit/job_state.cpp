@@ -27,6 +27,7 @@ const std::set<std::pair<std::string, std::string>> expected_edges{
     {"pausing", "paused"},    {"pausing", "running"},
     {"paused", "queued"},     {"paused", "cancelling"},
     {"failing", "failed"},    {"cancelling", "cancelled"},
+    {"queued", "cancelling"}, {"cancelling", "failing"},
     {"failed", "queued"},     {"cancelled", "queued"},
 };
 
