@@ -139,6 +139,7 @@ SELECT stride.forget(-1); \echo :SQLSTATE
 SELECT stride.job_id(E'it''s "no job"\n🐘'); \echo :SQLSTATE
 CALL stride.wait(-1); \echo :SQLSTATE
 CALL stride.wait(-1, timeout => '-1 s'); \echo :SQLSTATE
+CALL stride.wait(-1, timeout => '178000000 years'); \echo :SQLSTATE
 
 -- Transactions that run and wait cannot work in
 BEGIN;
@@ -152,6 +153,11 @@ CALL stride.run('DELETE FROM dropped'); \echo :SQLSTATE
 BEGIN;
 SELECT stride.submit('DELETE FROM orders') IS NOT NULL AS submitted;
 PREPARE TRANSACTION 'bad_input'; \echo :SQLSTATE
+ROLLBACK;
+
+BEGIN READ ONLY;
+SELECT count(*) > 0 AS explained FROM stride.explain('DELETE FROM orders');
+SELECT stride.submit('DELETE FROM orders'); \echo :SQLSTATE
 ROLLBACK;
 
 -- Odd names are no bad input: they are taken as they are.
@@ -209,7 +215,7 @@ SELECT stride.alter(:later, settings => '{"chunk_tiem": 1}'); \echo :SQLSTATE
 SELECT stride.alter(:later, settings => '{"freeze_time": false}'); \echo :SQLSTATE
 \set VERBOSITY sqlstate
 CALL stride.wait(:later, timeout => '1 ms');
-CALL stride.wait(:later, timeout => '-1 ms');
+CALL stride.wait(:later, timeout => '-178000000 years');
 SELECT stride.cancel(:later);
 CALL stride.wait(:later);
 BEGIN;
@@ -217,6 +223,8 @@ SELECT stride.submit('DELETE FROM orders', name => 'mine') AS mine \gset
 CALL stride.wait(:mine);
 ROLLBACK;
 \set VERBOSITY default
+
+CALL stride.wait(stride.job_id('over'), timeout => '178000000 years');
 
 -- Nothing was changed but what was asked for, and nothing is broken.
 RESET ROLE;

@@ -185,6 +185,16 @@ void run(FunctionCallInfo fcinfo, const char *procedure, Submission (*read_argum
     SPI_finish();
 }
 
+// When a timeout ends: at once if it is negative, never if it is longer than a server lives.
+TimestampTz deadline_after(const Interval &timeout) {
+    constexpr double longest_days = 36525;
+    const double days = static_cast<double>(timeout.time) / static_cast<double>(USECS_PER_DAY) + timeout.day +
+                        static_cast<double>(timeout.month) * DAYS_PER_MONTH;
+    if (days > longest_days) return DT_NOEND;
+    const TimestampTz now = GetCurrentTimestamp();
+    return days <= 0 ? now : now + static_cast<TimestampTz>(days * static_cast<double>(USECS_PER_DAY));
+}
+
 void wait(FunctionCallInfo fcinfo) {
     if (PG_ARGISNULL(0))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("job_id must not be null"),
@@ -194,10 +204,7 @@ void wait(FunctionCallInfo fcinfo) {
     wait.memory = CurrentMemoryContext;
     wait.job_id = PG_GETARG_INT64(0);
     wait.deadline = DT_NOEND;
-    if (!PG_ARGISNULL(1))
-        wait.deadline =
-            DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
-                                                    IntervalPGetDatum(PG_GETARG_INTERVAL_P(1))));
+    if (!PG_ARGISNULL(1)) wait.deadline = deadline_after(*PG_GETARG_INTERVAL_P(1));
     (void)catalog::require_own_job(wait.job_id);
     if (is_atomic(fcinfo)) {
         if (look(wait.job_id).submitted_here)

@@ -191,6 +191,7 @@ catalog::Job *prepare(const Submission &submission, List **warnings) {
 
 int64 submit(const Submission &submission) {
     shared::require_preload();
+    pg::require_writable(submission.pipeline == nullptr ? "stride.submit" : "stride.submit_pipeline");
     const IfExists policy = parse_if_exists(submission.common.if_exists);
     List *warnings;
     const catalog::Job *job = prepare(submission, &warnings);

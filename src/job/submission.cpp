@@ -194,7 +194,6 @@ Work statement_work(const char *statement) {
 }
 
 catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **warnings) {
-    pg::require_writable("stride.submit");
     check_choices(arguments);
     check_owner();
     check_dependencies(arguments.depends_on);

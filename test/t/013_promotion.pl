@@ -62,6 +62,7 @@ is($standby->sql($states), 'paused running running queued pausing', 'the standby
 is($standby->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'pg_stride%'"), 0, 'nothing of ours runs there');
 cmp_ok($standby->sql('SELECT count(*) FROM stride.progress'), '==', 5, 'the progress view answers there');
 is($standby->sql('SELECT count(*) FROM stride.check_invariants() WHERE NOT ok'), 0, 'the invariants hold there');
+is($standby->sql(q{SELECT value FROM stride.explain('UPDATE walked SET n = 0') WHERE item = 'source'}), 'public.walked', 'explain answers there');
 for my $call (
 	"SELECT stride.submit('UPDATE walked SET n = 0')",
 	"CALL stride.run('UPDATE walked SET n = 0')",
