@@ -39,6 +39,7 @@ GOALS = {
     "floor": Goal("share of the processor floor at 2 workers (processor time with 1 worker / 2)", 75, 85, " %"),
     "wal": Goal("WAL against INSERT .. SELECT", 0.87, 0.80, at_most=True),
     "flat": Goal("10M rows a second against 1M", 0.9, 1.0),
+    "rebuild": Goal("2 workers and indexes => 'rebuild' against one INSERT .. SELECT with the indexes kept", 2.8, 3.4),
     "update": Goal("UPDATE, 2 workers against one statement", 1.2, 1.3),
     "upsert": Goal("upsert with 50 % conflicts, 2 workers against one ON CONFLICT statement", 1.3, 1.5),
     "memory": Goal("private memory of a worker over an idle backend", 4, 1, " MB", at_most=True),
