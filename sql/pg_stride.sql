@@ -60,7 +60,7 @@ CREATE TABLE stride_catalog.job (
     one_to_one        boolean NOT NULL DEFAULT false,
     keeps_last        boolean NOT NULL DEFAULT false,
     deletes_source    boolean NOT NULL DEFAULT false,
-    transform         text,
+    transform         text[],
     transform_oid     oid,
     transform_version bigint NOT NULL DEFAULT 0,
     -- How it stands.
@@ -238,6 +238,19 @@ CREATE TABLE stride_catalog.event (
 );
 CREATE INDEX event_job ON stride_catalog.event (job_id);
 
+-- The functions that roles have registered, by the role's own names; kept as text, as a dump has no object ids.
+CREATE TABLE stride_catalog.transform (
+    owner           regrole NOT NULL,
+    name            text NOT NULL,
+    schema_name     text NOT NULL,
+    function_name   text NOT NULL,
+    argument_types  text NOT NULL,
+    result_type     text NOT NULL,
+    kind            text NOT NULL,
+    registered_at   timestamptz NOT NULL,
+    PRIMARY KEY (owner, name)
+);
+
 -- Rows that a restore brings wake the scheduler, which holds them.
 CREATE FUNCTION stride_catalog.wake() RETURNS trigger
 LANGUAGE C
@@ -251,6 +264,7 @@ SELECT pg_extension_config_dump('stride_catalog.split', '');
 SELECT pg_extension_config_dump('stride_catalog.sample', '');
 SELECT pg_extension_config_dump('stride_catalog.reject', '');
 SELECT pg_extension_config_dump('stride_catalog.dropped_index', '');
+SELECT pg_extension_config_dump('stride_catalog.transform', '');
 SELECT pg_extension_config_dump(pg_get_serial_sequence('stride_catalog.job', 'job_id')::regclass, '');
 SELECT pg_extension_config_dump(pg_get_serial_sequence('stride_catalog.reject', 'reject_id')::regclass, '');
 
@@ -420,6 +434,18 @@ AS 'MODULE_PATHNAME', 'stride_explain_pipeline';
 COMMENT ON FUNCTION stride.explain_pipeline(regclass, regclass, text, text, text, text, name[], name[], text, boolean, text,
                                             name[], text, integer, integer, text, bigint, numeric, jsonb) IS
 'Shows what a submission of the pipeline would do, one item a row, as stride.explain does for a statement. Nothing is run and no job is made. Arguments and errors as of stride.submit_pipeline.';
+
+CREATE FUNCTION stride.register_transform(name text, function regprocedure) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_register_transform';
+COMMENT ON FUNCTION stride.register_transform(text, regprocedure) IS
+'Registers a function as a transform under a name of current_user''s own: f(source_row) RETURNS target_row, called once a row, where NULL leaves the row out; f(source_row) RETURNS SETOF target_row; or f(source_row[]) RETURNS SETOF target_row, called once a batch of at most batch_rows rows. source_row is a table''s row type, target_row a composite type whose columns are matched with the target''s by name. The same function may be registered again. Errors: 22004 for NULL, 22023 for an empty name, 42710 for a name that another function has, 42809 for a procedure, aggregate or window function, 42804 for other argument or result types, 42501 without EXECUTE, 0A000 for a temporary function.';
+
+CREATE FUNCTION stride.unregister_transform(name text) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_unregister_transform';
+COMMENT ON FUNCTION stride.unregister_transform(text) IS
+'Removes current_user''s transform of that name. Jobs that were submitted with it keep its function. Errors: 22004 for NULL, 42704 if there is none.';
 
 -------------------------------------------------------------------------------------------------------------------
 -- Control.  Each call appends a request in the caller's transaction, to be carried out by the scheduler at its commit.
@@ -773,6 +799,17 @@ SELECT e.event_at,
 FROM stride_catalog.event AS e
      JOIN stride_catalog.visible_job AS j ON j.job_id = e.job_id;
 
+CREATE VIEW stride.transforms WITH (security_barrier) AS
+SELECT t.name,
+       t.owner,
+       format('%I.%I(%s)', t.schema_name, t.function_name, t.argument_types) AS function,
+       t.kind,
+       t.argument_types AS source_type,
+       regexp_replace(t.result_type, '^SETOF ', '') AS target_type,
+       t.registered_at
+FROM stride_catalog.transform AS t
+WHERE pg_has_role(t.owner::oid, 'USAGE');
+
 CREATE VIEW stride.settings WITH (security_barrier) AS
 SELECT s.setting AS name,
        s.kind AS type,
@@ -806,7 +843,7 @@ BEGIN
 END
 $$;
 GRANT SELECT ON stride.jobs, stride.progress, stride.workers, stride.splits, stride.chunks, stride.rejects,
-                stride.dropped_indexes, stride.events, stride.settings TO PUBLIC;
+                stride.dropped_indexes, stride.events, stride.transforms, stride.settings TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA stride TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA stride_catalog TO PUBLIC;
 
@@ -1004,6 +1041,16 @@ COMMENT ON COLUMN stride.events.event IS 'What happened: submit, pause, resume, 
 COMMENT ON COLUMN stride.events.from_state IS 'The job''s state before, or NULL.';
 COMMENT ON COLUMN stride.events.to_state IS 'The job''s state after, or NULL.';
 COMMENT ON COLUMN stride.events.detail IS 'Why, or with what arguments. NULL for members of pg_monitor who may not act as the owner.';
+
+COMMENT ON VIEW stride.transforms IS
+'The registered transforms of the roles that the caller has the privileges of, one a row.';
+COMMENT ON COLUMN stride.transforms.name IS 'The name that pipelines of its owner know it by.';
+COMMENT ON COLUMN stride.transforms.owner IS 'The role that registered it.';
+COMMENT ON COLUMN stride.transforms.function IS 'The function, with its schema and argument type, as it was registered.';
+COMMENT ON COLUMN stride.transforms.kind IS 'row: at most one row for each; row set: any number of rows for each; chunk: one call a batch.';
+COMMENT ON COLUMN stride.transforms.source_type IS 'The type that it takes: the row type of the source, or an array of it.';
+COMMENT ON COLUMN stride.transforms.target_type IS 'The type of the rows that it returns.';
+COMMENT ON COLUMN stride.transforms.registered_at IS 'When it was registered, last.';
 
 COMMENT ON VIEW stride.settings IS
 'The keys that the argument settings of stride.submit takes. The default of each is the configuration parameter stride.<name>.';

@@ -311,6 +311,16 @@ Driver find_driver(Query *query, Oid source, const char *source_alias) {
     return driver;
 }
 
+Driver find_deleted(Query *query, const Driver &driver) {
+    ListCell *cell;
+    foreach (cell, query->cteList) {
+        Query *level = castNode(Query, lfirst_node(CommonTableExpr, cell)->ctequery);
+        if (level->commandType == CMD_DELETE && (level != driver.level || level->resultRelation != driver.rtindex))
+            return Driver{level, level->resultRelation};
+    }
+    return Driver{nullptr, 0};
+}
+
 void add_range(Query *query, const Driver &driver, Node *qual) {
     if (query->commandType == CMD_MERGE && driver.level == query) {
         filter_source(query, driver.rtindex, qual);

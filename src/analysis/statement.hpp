@@ -85,6 +85,10 @@ struct Driver {
 // Finds `source` by oid and alias; raises XX000 if it is not there exactly once.
 Driver find_driver(Query *query, Oid source, const char *source_alias);
 
+// The source as the table that a pipeline's WITH query deletes from, where that is another reference to it than the driver;
+// level = nullptr if there is none.
+Driver find_deleted(Query *query, const Driver &driver);
+
 // Adds `qual` to the driver: to the conditions of its level, or, where that is a MERGE, in a subquery in its place.
 void add_range(Query *query, const Driver &driver, Node *qual);
 

@@ -3,6 +3,7 @@
 #include "api/submit.hpp"
 
 #include "bridge/boundary.hpp"
+#include "catalog/transform.hpp"
 #include "settings/settings.hpp"
 #include "shared/area.hpp"
 #include "sink/index_choice.hpp"
@@ -82,6 +83,7 @@ void explain(FunctionCallInfo fcinfo, const Submission &submission) {
     put(items, "statement kind", job->statement_kind);
     put(items, "source", job->source_name);
     put(items, "target", job->target_name);
+    if (job->transform != nullptr) put(items, "transform", catalog::function_name(job->transform).signature);
     put(items, "walk", job->walk);
     put(items, "key", job->key_definition);
     put(items, "key index", job->key_index_name);

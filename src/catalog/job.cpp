@@ -58,7 +58,7 @@ constinit pg::FixedStatement insert_row = {
      NAMEARRAYOID, INT4OID, INT4OID, TEXTOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, JSONBOID, JSONBOID, JSONBOID,
      TEXTOID,      TEXTOID, TEXTOID, TEXTOID, OIDOID,       TEXTOID,        TEXTOID, OIDOID,   TEXTOID,  OIDARRAYOID,
      TEXTARRAYOID, TEXTOID, OIDOID,  TEXTOID, TEXTOID,      TEXTOID,        TEXTOID, BOOLOID,  BOOLOID,  BOOLOID,
-     TEXTOID,      OIDOID,  INT8OID, INT8OID, FLOAT8OID,    INT8OID},
+     TEXTARRAYOID, OIDOID,  INT8OID, INT8OID, FLOAT8OID,    INT8OID},
     nullptr};
 
 constinit pg::FixedStatement select_retry = {
@@ -134,7 +134,7 @@ Job *job_of(const pg::Row &row) {
     job->one_to_one = row.bool_or(column++, false);
     job->keeps_last = row.bool_or(column++, false);
     job->deletes_source = row.bool_or(column++, false);
-    job->transform = row.text(column++);
+    job->transform = row.array(column++);
     job->transform_oid = row.oid_or(column++, InvalidOid);
     job->transform_version = row.int64_or(column++, 0);
     job->state = state_of(row, column++);
@@ -249,7 +249,7 @@ int64 insert_job(const Job &job) {
                     arg(BoolGetDatum(job.one_to_one)),
                     arg(BoolGetDatum(job.keeps_last)),
                     arg(BoolGetDatum(job.deletes_source)),
-                    arg_text(job.transform),
+                    arg_array(job.transform),
                     OidIsValid(job.transform_oid) ? arg(ObjectIdGetDatum(job.transform_oid)) : pg::null_arg(),
                     arg_int64(job.transform_version),
                     job.reject_limit >= 0 ? arg_int64(job.reject_limit) : pg::null_arg(),

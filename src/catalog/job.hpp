@@ -62,7 +62,7 @@ struct Job {
     bool one_to_one;     // each driving row is written at most once
     bool keeps_last;     // of the rows of a chunk with one conflict key only the last is written
     bool deletes_source; // the driving rows that are written are deleted
-    char *transform;     // the function of a pipeline, qualified, with its argument types; nullptr = none
+    ArrayType *transform; // the function of a pipeline, as catalog/transform.hpp stores its name; nullptr = none
     Oid transform_oid;
     int64 transform_version; // xmin of its row in pg_proc: the function as it was at submission or resume
     core::JobState state;
@@ -109,6 +109,7 @@ void alter_job(int64 job_id, Jsonb *arguments); // {"workers", "chunk_rows", "se
 void move_home(int64 job_id, const Home &home);
 void rebind(const Job &job);            // relation oids looked up again by name
 void rebind_target(int64 job_id, Oid target);
+void repin(const Job &job);             // the transform's function looked up again by name
 void copy_failure_to_job(int64 job_id); // the newest failure of the job's attempt becomes its error
 void purge_history(
     int retention_minutes);    // finished jobs older than that without rejects; chunk rows a day after success

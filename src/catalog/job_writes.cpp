@@ -77,6 +77,12 @@ constinit pg::FixedStatement update_target = {
     {INT8OID, OIDOID},
     nullptr};
 
+constinit pg::FixedStatement update_pin = {
+    "UPDATE stride_catalog.job SET transform_oid = $2, transform_version = $3 WHERE job_id = $1",
+    3,
+    {INT8OID, OIDOID, INT8OID},
+    nullptr};
+
 constinit pg::FixedStatement copy_failure = {
     "UPDATE stride_catalog.job j SET error_sqlstate = f.sqlstate, error_message = f.message, error_detail = f.detail,"
     " error_hint = f.hint, error_context = concat_ws(E'\\n', f.context, 'row with key ' || f.row_key::text,"
@@ -166,6 +172,11 @@ void rebind(const Job &job) {
 
 void rebind_target(int64 job_id, Oid target) {
     pg::run_fixed(update_target, {pg::arg_int64(job_id), pg::arg(ObjectIdGetDatum(target))});
+}
+
+void repin(const Job &job) {
+    pg::run_fixed(update_pin, {pg::arg_int64(job.job_id), pg::arg(ObjectIdGetDatum(job.transform_oid)),
+                               pg::arg_int64(job.transform_version)});
 }
 
 void copy_failure_to_job(int64 job_id) {

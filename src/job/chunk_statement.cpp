@@ -4,6 +4,7 @@
 #include "job/chunk_statement.hpp"
 
 #include "analysis/statement.hpp"
+#include "job/function_version.hpp"
 #include "job/row_data.hpp"
 #include "pg/session.hpp"
 #include "sink/bulk.hpp"
@@ -44,10 +45,32 @@ void require_bound_relations(const catalog::Job &job, const PlannedStmt *planned
     }
 }
 
+// Locks the range's rows as a DELETE would, after waiting for those who change them now.  The right to delete them, which the
+// chunk's statement checks, is taken as enough for that.
+void lock_rows(Relation source, const walk::Key &key, const walk::KeyRange &range) {
+    const char *sql = psprintf("SELECT FROM ONLY %s FOR UPDATE",
+                               quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)),
+                                                          RelationGetRelationName(source)));
+    Query *query = walk::analyse_own(sql);
+    query->jointree->quals = walk::range_qual(key, 1, range);
+#if PG_VERSION_NUM >= 160000
+    linitial_node(RTEPermissionInfo, query->rteperminfos)->requiredPerms = ACL_SELECT;
+#else
+    linitial_node(RangeTblEntry, query->rtable)->requiredPerms = ACL_SELECT;
+#endif
+    walk::run_plan(walk::plan_through_key(query, sql, key.relation, key.index).statement, sql, None_Receiver);
+}
+
 } // namespace
 
 LOCKMODE chunk_lock_mode(const catalog::Job &job, Oid relation) {
-    return relation == job.target ? RowExclusiveLock : AccessShareLock;
+    const bool written = relation == job.target || (job.deletes_source && relation == job.source);
+    return written ? RowExclusiveLock : AccessShareLock;
+}
+
+// A function's rows are deleted by where they are, so that nobody may move them between its call and their deletion.
+bool ChunkStatement::locks_rows() const {
+    return job.deletes_source && job.transform != nullptr;
 }
 
 void ChunkStatement::lock_and_check() {
@@ -66,15 +89,25 @@ void ChunkStatement::lock_and_check() {
     if (strcmp(shape, job.source_shape) != 0)
         source_changed(job, psprintf("The walk key was (%s) and is now (%s).", job.source_shape, shape));
     table_close(source, NoLock);
+    require_transform_version(job);
 }
 
 chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {
     Relation source = table_open(job.source, NoLock);
     const int nest_level = pg::pin_search_path();
-    const walk::Peek peek = walk::peek(source, key, walk::KeyRange{position, upper}, limit);
+    walk::Peek peek = walk::peek(source, key, walk::KeyRange{position, upper}, limit);
+    ArrayType *last = peek.reached_end ? upper : peek.last;
+    const bool reached_end = peek.reached_end;
+    if (locks_rows() && peek.rows > 0) {
+        lock_rows(source, key, walk::KeyRange{position, last});
+        // What others did to the rows before they were locked is part of the chunk.
+        PopActiveSnapshot();
+        PushActiveSnapshot(GetTransactionSnapshot());
+        peek = walk::peek(source, key, walk::KeyRange{position, last}, PG_INT64_MAX);
+    }
     pg::unpin(nest_level);
     table_close(source, NoLock);
-    return chunk::Reach{peek.rows, peek.reached_end ? upper : peek.last, peek.last, peek.reached_end};
+    return chunk::Reach{peek.rows, last, peek.last, reached_end};
 }
 
 Jsonb *ChunkStatement::row(ArrayType *lower, ArrayType *upper) {
@@ -89,6 +122,8 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
     Query *query = analysis::analyse_stored(job.stored_sql);
     const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
     analysis::add_range(query, driver, qual(driver.rtindex, lower, upper));
+    if (const analysis::Driver deleted = analysis::find_deleted(query, driver); deleted.level != nullptr)
+        analysis::add_range(query, deleted, qual(deleted.rtindex, lower, upper));
     planned = walk::plan_through_key(query, job.stored_sql, job.source, job.key_index).statement;
     require_bound_relations(job, planned);
     pg::unpin(nest_level);
@@ -101,8 +136,12 @@ Node *ChunkStatement::qual(int varno, ArrayType *lower, ArrayType *upper) const 
 int64 ChunkStatement::run(sink::PhaseTimes *times) {
     // Judged for every chunk, under the chunk's locks: a trigger may have come since the last one.
     const bool bulk = !settings.statement_sink && sink::bulk_refusal(planned) == nullptr;
-    return static_cast<int64>(bulk ? sink::run_bulk(planned, job.stored_sql, times)
-                                   : sink::run_statement(planned, job.stored_sql, times));
+    const uint64 written = bulk ? sink::run_bulk(planned, job.stored_sql, times)
+                                : sink::run_statement(planned, job.stored_sql, times);
+    // What replaced the function while the statement ran is seen now, if it was in time to be called.
+    AcceptInvalidationMessages();
+    require_transform_version(job);
+    return static_cast<int64>(written);
 }
 
 bool ChunkStatement::one_to_one() const {

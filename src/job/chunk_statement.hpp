@@ -20,6 +20,7 @@ struct ChunkStatement : chunk::Work {
     int64 run(sink::PhaseTimes *times) override;
     Jsonb *row(ArrayType *lower, ArrayType *upper) override;
     bool one_to_one() const override;
+    bool locks_rows() const;
 
     const catalog::Job &job;
     const settings::Settings &settings;

@@ -148,7 +148,7 @@ void fill_work(catalog::Job *job, const Work &work, const analysis::Statement &s
     job->one_to_one = work.one_to_one || writes_in_place(statement);
     job->keeps_last = work.keeps_last;
     job->deletes_source = work.deletes_source;
-    job->transform = work.transform == nullptr ? nullptr : pstrdup(work.transform);
+    job->transform = work.transform;
     job->transform_oid = work.transform_oid;
     job->transform_version = work.transform_version;
 }

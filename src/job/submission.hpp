@@ -41,7 +41,7 @@ struct Work {
     bool one_to_one; // for an INSERT: each driving row is written at most once
     bool keeps_last;
     bool deletes_source;
-    const char *transform; // as in catalog::Job
+    ArrayType *transform; // as in catalog::Job
     Oid transform_oid;
     int64 transform_version;
     List *notes; // List of char *: what explain has to say besides

@@ -2,6 +2,7 @@
 // Regime: pg.
 #include "pipeline/compile.hpp"
 
+#include "job/function_version.hpp"
 #include "pipeline/shape.hpp"
 #include "pipeline/tree.hpp"
 
@@ -30,9 +31,6 @@ void check_arguments(const Arguments &arguments) {
     if (arguments.transform != nullptr && arguments.transform_query != nullptr)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("transform and transform_query cannot be given together"), errhint("Give one of them.")));
-    if (arguments.transform != nullptr)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("transform \"%s\" does not exist", arguments.transform),
-                        errhint("Write the transform as a transform_query.")));
     if (!arguments.has_delete_source) refuse_missing("delete_source", "Use true or false.");
     if (arguments.indexes == nullptr ||
         (strcmp(arguments.indexes, "keep") != 0 && strcmp(arguments.indexes, "rebuild") != 0))
@@ -103,6 +101,17 @@ void choose_columns(Shape *shape, const UserSql &user, const char *transform_nam
     shape->picks_columns = list_length(shape->written) < list_length(given);
 }
 
+// Results of several rows of a record without a type of its own can't be kept together until their row is deleted.
+void refuse_lossy_delete(const Shape &shape) {
+    if (!shape.deletes_source || shape.function == nullptr || shape.function->kind != TransformKind::row_set) return;
+    if (shape.function->result->tdtypeid != RECORDOID) return;
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("delete_source needs a transform that returns SETOF of a table's or composite type"),
+                    errdetail("The function %s returns %s.", shape.function->name.signature,
+                              shape.function->name.result_type),
+                    errhint("Declare the function to return SETOF the target's row type.")));
+}
+
 void put(JsonbParseState **state, const char *key, const char *value) {
     if (value == nullptr) return;
     JsonbValue item = {};
@@ -136,7 +145,7 @@ Jsonb *describe(const Arguments &arguments, const Shape &shape) {
     return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
 }
 
-// Rows that meet in one conflict key must come in the order of the walk, so that the last of them is the last in it.
+// Where the order of rows shows, in the last one of a conflict key and in a function's batches, it is that of the walk.
 const walk::Key *choose_order(const Shape &shape, ArrayType *wanted) {
     if (shape.query != nullptr || shape.source->rd_rel->relkind != RELKIND_RELATION) return nullptr;
     walk::Key *key = static_cast<walk::Key *>(palloc(sizeof(walk::Key)));
@@ -164,7 +173,13 @@ job::Work compile(const Arguments &arguments, ArrayType *key, const settings::Se
     shape.query = user.query;
     shape.assignments = user.assignments;
     shape.deletes_source = arguments.delete_source;
+    Transform function;
+    if (arguments.transform != nullptr) {
+        function = require_transform(arguments.transform, shape.source);
+        shape.function = &function;
+    }
     choose_columns(&shape, user, arguments.transform);
+    refuse_lossy_delete(shape);
     const Conflict conflict = resolve_conflict(shape.target, shape.written, arguments);
     shape.conflict = &conflict;
     if (shape.deletes_source && conflict.action == ONCONFLICT_NOTHING)
@@ -175,7 +190,8 @@ job::Work compile(const Arguments &arguments, ArrayType *key, const settings::Se
 
     job::Work work = {};
     work.keeps_last = conflict.action == ONCONFLICT_UPDATE && shape.assignments == NIL;
-    if (work.keeps_last) shape.order = choose_order(shape, key);
+    const bool batches = shape.function != nullptr && function.kind == TransformKind::chunk;
+    if (work.keeps_last || batches) shape.order = choose_order(shape, key);
     work.kind = "pipeline";
     work.parsed = {build_insert(shape), user.texts};
     work.own_levels = shape.query == nullptr;
@@ -184,8 +200,13 @@ job::Work compile(const Arguments &arguments, ArrayType *key, const settings::Se
     work.target = arguments.target;
     work.pipeline = describe(arguments, shape);
     work.indexes = arguments.indexes;
-    work.one_to_one = shape.query == nullptr;
+    work.one_to_one = shape.query == nullptr && (shape.function == nullptr || function.kind == TransformKind::row);
     work.deletes_source = arguments.delete_source;
+    if (shape.function != nullptr) {
+        work.transform = catalog::store_function_name(function.name);
+        work.transform_oid = function.function;
+        work.transform_version = job::function_version(function.function);
+    }
     work.notes = note_conflicts(shape, work.keeps_last);
     relation_close(shape.source, NoLock);
     relation_close(shape.target, NoLock);

@@ -51,6 +51,15 @@ Node *sorted(const walk::KeyColumn &column, Node *value) {
     return as_node(sort);
 }
 
+Node *ascending(Node *value) {
+    SortBy *sort = makeNode(SortBy);
+    sort->node = value;
+    sort->sortby_dir = SORTBY_DEFAULT;
+    sort->sortby_nulls = SORTBY_NULLS_DEFAULT;
+    sort->location = -1;
+    return as_node(sort);
+}
+
 // The order of the walk, of rows that have the source's own columns, or those of the WITH query that returned them.
 List *walk_order(const Shape &shape, const char *alias) {
     List *order = NIL;
@@ -135,16 +144,12 @@ SelectStmt *batch_calls(const Shape &shape, Node *rows, const char *alias, Node 
     number->over->location = -1;
     SelectStmt *numbered = select(list_make2(target(row, "r"), target(as_node(number), "position")), rows);
 
-    SortBy *by_position = makeNode(SortBy);
-    by_position->node = column("n", "position");
-    by_position->sortby_dir = SORTBY_DEFAULT;
-    by_position->sortby_nulls = SORTBY_NULLS_DEFAULT;
-    by_position->location = -1;
     FuncCall *together = reinterpret_cast<FuncCall *>(call(catalog_name("array_agg"), column("n", "r")));
-    together->agg_order = list_make1(by_position);
+    together->agg_order = list_make1(ascending(column("n", "position")));
     SelectStmt *batches = select(list_make1(target(as_node(together), "rows")), subquery(numbered, "n"));
-    batches->groupClause = list_make1(
-        operation(operation(column("n", "position"), "-", integer(1)), "/", integer(shape.batch_rows)));
+    Node *batch = operation(operation(column("n", "position"), "-", integer(1)), "/", integer(shape.batch_rows));
+    batches->groupClause = list_make1(batch);
+    batches->sortClause = list_make1(ascending(static_cast<Node *>(copyObjectImpl(batch))));
     return kept_results(shape, select(list_make1(target(call_function(shape, column("b", "rows")), "r")),
                                       subquery(batches, "b")));
 }

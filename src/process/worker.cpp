@@ -12,6 +12,7 @@
 #include "job/session_settings.hpp"
 #include "pg/test_point.hpp"
 #include "pg/time_limit.hpp"
+#include "pipeline/transform.hpp"
 #include "pg/transaction.hpp"
 #include "pg/background.hpp"
 #include "process/rebuild.hpp"
@@ -126,6 +127,7 @@ ErrorData *try_to_plan(Worker *worker) {
         shared::set_phase(worker->slot, Phase::planning);
         pg::begin_transaction();
         MemoryContextSwitchTo(worker->chunk_memory);
+        pipeline::check_transform(job);
         if (catalog::rebuilds_indexes(job) && !catalog::has_plan(job.job_id)) {
             sink::drop_indexes(job);
             STRIDE_TEST_POINT("after_drop");

@@ -4,6 +4,7 @@
 
 #include "catalog/dropped_index.hpp"
 #include "catalog/reject.hpp"
+#include "pipeline/transform.hpp"
 #include "queue/rebind.hpp"
 #include "queue/transition.hpp"
 #include "shared/wakeup.hpp"
@@ -42,7 +43,9 @@ void resume(Job *job, const Actor &by) {
         return;
     }
     const char *refusal = rebind_if_moved(job);
+    if (refusal == nullptr) refusal = pipeline::pin_transform(job);
     if (refusal == nullptr) {
+        if (job->transform != nullptr) catalog::repin(*job);
         move_job(job, JobState::queued, by, "resume", nullptr);
     } else {
         catalog::set_reason(job->job_id, refusal);
