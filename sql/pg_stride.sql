@@ -107,6 +107,7 @@ CREATE TABLE stride_catalog.split (
     rows_read      bigint NOT NULL DEFAULT 0,
     rows_written   bigint NOT NULL DEFAULT 0,
     rows_filtered  bigint NOT NULL DEFAULT 0,
+    rows_suppressed bigint NOT NULL DEFAULT 0,
     rows_rejected  bigint NOT NULL DEFAULT 0,
     plan_ms        double precision NOT NULL DEFAULT 0,
     read_ms        double precision NOT NULL DEFAULT 0,
@@ -140,6 +141,7 @@ CREATE TABLE stride_catalog.chunk (
     rows_written   bigint NOT NULL,
     rows_filtered  bigint NOT NULL,
     rows_rejected  bigint NOT NULL,
+    rows_suppressed bigint NOT NULL,
     started_at     timestamptz NOT NULL,
     finished_at    timestamptz NOT NULL,
     plan_ms        double precision NOT NULL,
@@ -591,13 +593,15 @@ SELECT j.job_id,
        CASE WHEN j.mine THEN j.settings END AS settings,
        CASE WHEN j.mine THEN j.pipeline END AS pipeline,
        j.indexes,
-       (SELECT sum(d.rebuild_ms) FROM stride_catalog.dropped_index AS d WHERE d.job_id = j.job_id) AS rebuild_ms
+       (SELECT sum(d.rebuild_ms) FROM stride_catalog.dropped_index AS d WHERE d.job_id = j.job_id) AS rebuild_ms,
+       s.rows_suppressed
 FROM stride_catalog.visible_job AS j
      CROSS JOIN LATERAL (
          SELECT coalesce(sum(p.rows_read), 0)::bigint AS rows_read,
                 coalesce(sum(p.rows_written), 0)::bigint AS rows_written,
                 coalesce(sum(p.rows_filtered), 0)::bigint AS rows_filtered,
                 coalesce(sum(p.rows_rejected), 0)::bigint AS rows_rejected,
+                coalesce(sum(p.rows_suppressed), 0)::bigint AS rows_suppressed,
                 coalesce(sum(p.chunks), 0)::bigint AS chunks,
                 coalesce(sum(p.retries), 0)::bigint AS retries,
                 coalesce(sum(p.plan_ms), 0) AS plan_ms,
@@ -718,7 +722,8 @@ SELECT s.job_id,
        s.checkpoint_ms,
        s.commit_ms,
        s.wait_ms,
-       s.wal_bytes
+       s.wal_bytes,
+       s.rows_suppressed
 FROM stride_catalog.split AS s
      JOIN stride_catalog.visible_job AS j ON j.job_id = s.job_id;
 
@@ -745,7 +750,8 @@ SELECT c.job_id,
        c.wal_bytes,
        c.rows_filtered,
        c.rows_rejected,
-       c.epoch
+       c.epoch,
+       c.rows_suppressed
 FROM stride_catalog.chunk AS c
      JOIN stride_catalog.visible_job AS j ON j.job_id = c.job_id;
 
@@ -903,6 +909,7 @@ COMMENT ON COLUMN stride.jobs.settings IS 'The settings given, without those lef
 COMMENT ON COLUMN stride.jobs.pipeline IS 'The arguments of a pipeline as given; NULL for a statement. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.jobs.indexes IS 'What becomes of the target''s indexes: keep, or rebuild (dropped while the job is under way).';
 COMMENT ON COLUMN stride.jobs.rebuild_ms IS 'Time spent on rebuilding dropped indexes, summed over the indexes, in ms; NULL if none was rebuilt.';
+COMMENT ON COLUMN stride.jobs.rows_suppressed IS 'Rows that came out of the statement but were not written: by ON CONFLICT DO NOTHING, as an earlier one of several with one conflict key, or by a trigger.';
 
 COMMENT ON VIEW stride.progress IS
 'How unfinished jobs stand, and those that ended within the last hour, one a row; made for \watch. Visible as in stride.jobs.';
@@ -968,6 +975,7 @@ COMMENT ON COLUMN stride.splits.checkpoint_ms IS 'Time spent on fence and checks
 COMMENT ON COLUMN stride.splits.commit_ms IS 'Time spent committing the same worker''s chunk before, in ms.';
 COMMENT ON COLUMN stride.splits.wait_ms IS 'Time that the worker waited before it began: throttles, back-off, stride.enabled, in ms.';
 COMMENT ON COLUMN stride.splits.wal_bytes IS 'WAL written, in bytes.';
+COMMENT ON COLUMN stride.splits.rows_suppressed IS 'Rows that came out of the statement but were not written: by ON CONFLICT DO NOTHING, as an earlier one of several with one conflict key, or by a trigger.';
 
 COMMENT ON VIEW stride.chunks IS
 'The committed chunks, one a row, each written in the same transaction as its rows. Kept for the setting history_retention. Visible as in stride.jobs.';
@@ -994,6 +1002,7 @@ COMMENT ON COLUMN stride.chunks.wal_bytes IS 'WAL written, in bytes.';
 COMMENT ON COLUMN stride.chunks.rows_filtered IS 'Driving rows that led to no write.';
 COMMENT ON COLUMN stride.chunks.rows_rejected IS '1 for a row that was kept aside, which is a chunk by itself and counted here only; else 0.';
 COMMENT ON COLUMN stride.chunks.epoch IS 'The split''s epoch under which it was committed.';
+COMMENT ON COLUMN stride.chunks.rows_suppressed IS 'Rows that came out of the statement but were not written: by ON CONFLICT DO NOTHING, as an earlier one of several with one conflict key, or by a trigger.';
 
 COMMENT ON VIEW stride.rejects IS
 'The rows that jobs with on_error => ''skip'' could not process, one a row, each written in the same transaction as the checkpoint that passed it. They stay until stride.retry_rejects has taken them. Visible as in stride.jobs.';

@@ -31,13 +31,14 @@ struct ReadSearch {
     const List *written;
     const RangeTblEntry *except; // the result relation itself
     Oid view;                    // the view that is being looked into
+    const RangeTblEntry *except_too = nullptr;
 };
 
 Oid find_read(Query *query, const ReadSearch &search);
 
 Oid read_through(const RangeTblEntry *rte, const ReadSearch &search) {
     if (rte->relkind == RELKIND_VIEW)
-        return find_read(view_query(rte->relid), ReadSearch{search.written, search.except, rte->relid});
+        return find_read(view_query(rte->relid), ReadSearch{search.written, search.except, rte->relid, search.except_too});
     ListCell *cell;
     foreach (cell, relation_and_children(rte->relid, rte->inh))
         if (list_member_oid(search.written, lfirst_oid(cell))) return rte->relid;
@@ -52,7 +53,7 @@ Oid find_read(Query *query, const ReadSearch &search) {
         Query *level = reinterpret_cast<Query *>(node);
         for (int i = 1; i <= list_length(level->rtable) && !OidIsValid(found); i++) {
             const RangeTblEntry *rte = entry_at(level, i);
-            if (rte->rtekind != RTE_RELATION || rte == search.except || is_view_itself(rte, search.view)) continue;
+            if (rte->rtekind != RTE_RELATION || rte == search.except || rte == search.except_too || is_view_itself(rte, search.view)) continue;
             if (level->onConflict != nullptr && i == level->onConflict->exclRelIndex) continue;
             found = read_through(rte, search);
         }
@@ -260,6 +261,17 @@ void refuse_self_reference(Query *query, const Statement &statement, bool per_ch
         refuse(psprintf("It reads %s besides writing %s: each chunk would see the work of the earlier ones.",
                         relation_name(read), relation_name(statement.target)),
                "Accept that with settings => '{\"self_reference\": \"per_chunk\"}', or read from a copy of the table.");
+}
+
+void refuse_second_read(Query *query, const Candidate &driver) {
+    const Driver deleted = find_deleted(query, Driver{driver.level, driver.rtindex});
+    const RangeTblEntry *gone = deleted.level == nullptr ? nullptr : entry_at(deleted.level, deleted.rtindex);
+    List *written = relation_and_children(entry_of(driver)->relid, entry_of(driver)->inh);
+    const Oid read = find_read(query, ReadSearch{written, entry_of(driver), InvalidOid, gone});
+    if (OidIsValid(read))
+        refuse(psprintf("It reads %s besides deleting from it: each chunk would miss the rows that earlier ones deleted.",
+                        relation_name(read)),
+               "Read from a copy of the table, or delete its rows by a second job with depends_on.");
 }
 
 void refuse_partition_key_update(Oid target, const Bitmapset *updated) {

@@ -259,6 +259,7 @@ Statement *analyse(const Parsed &parsed, const AnalysisOptions &options) {
     List *found = candidates(query);
     const Candidate *driver = choose_driver(query, found, options);
     judge_driver(query, *statement, *driver, options.self_reference_per_chunk);
+    if (options.own_delete) refuse_second_read(query, *driver);
     statement->warnings = collect_warnings(query, *statement, options);
 
     const int position = position_of(found, driver);

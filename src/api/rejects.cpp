@@ -4,6 +4,7 @@
 #include "catalog/job.hpp"
 #include "catalog/reject.hpp"
 #include "catalog/request.hpp"
+#include "pipeline/transform.hpp"
 #include "shared/wakeup.hpp"
 
 namespace stride::api {
@@ -47,6 +48,10 @@ int64 retry_rejects(int64 job_id) {
     retry.on_error = pstrdup("skip");
     retry.reject_limit = -1;
     retry.reject_percent = 100;
+    if (const char *refusal = pipeline::pin_transform(&retry); refusal != nullptr)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the rejects of job %lld cannot be retried", static_cast<long long>(holder->job_id)),
+                        errdetail_internal("%s", refusal), errhint("Create the function as the job knows it.")));
     const int64 retry_id = catalog::insert_job(retry);
     const catalog::Actor by = {GetUserNameFromId(GetSessionUserId(), false), GetUserNameFromId(GetUserId(), false)};
     catalog::append_event(retry_id, by, "submit", nullptr, "queued",

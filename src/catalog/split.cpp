@@ -41,21 +41,22 @@ constinit pg::FixedStatement update_checkpoint = {
     " crashes = CASE WHEN suspect_rows > $10 + $23 THEN crashes ELSE 0 END,"
     " suspect_rows = greatest(suspect_rows - $10 - $23, 0), rows_read = rows_read + $10 + $23,"
     " rows_rejected = rows_rejected + $23, rows_written = rows_written + $11, rows_filtered = rows_filtered + $12,"
+    " rows_suppressed = rows_suppressed + $26,"
     " plan_ms = plan_ms + $14, read_ms = read_ms + $15, transform_ms = transform_ms + $16, write_ms = write_ms + $17,"
     " index_ms = index_ms + $18, checkpoint_ms = checkpoint_ms + $19, commit_ms = commit_ms + $20,"
     " wait_ms = wait_ms + $21, wal_bytes = wal_bytes + $22"
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND position_key IS NOT DISTINCT FROM $4 AND upper_key = $5"
     " RETURNING chunks)"
     " INSERT INTO stride_catalog.chunk (job_id, split, chunk, lower_key, upper_key, worker, attempt, epoch, rows_read,"
-    " rows_written, rows_filtered, rows_rejected, started_at, finished_at, plan_ms, read_ms, transform_ms, write_ms,"
-    " index_ms, checkpoint_ms, commit_ms, wait_ms, wal_bytes)"
-    " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $23, $13, clock_timestamp(), $14, $15, $16, $17, $18,"
-    " $19, $20, $21, $22"
+    " rows_written, rows_filtered, rows_rejected, rows_suppressed, started_at, finished_at, plan_ms, read_ms,"
+    " transform_ms, write_ms, index_ms, checkpoint_ms, commit_ms, wait_ms, wal_bytes)"
+    " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $23, $26, $13, clock_timestamp(), $14, $15, $16, $17,"
+    " $18, $19, $20, $21, $22"
     " FROM advanced",
-    25,
+    26,
     {INT8OID,   INT4OID,   INT8OID,   TEXTARRAYOID,   TEXTARRAYOID, TEXTARRAYOID, BOOLOID,   INT4OID,   INT4OID,
      INT8OID,   INT8OID,   INT8OID,   TIMESTAMPTZOID, FLOAT8OID,    FLOAT8OID,    FLOAT8OID, FLOAT8OID, FLOAT8OID,
-     FLOAT8OID, FLOAT8OID, FLOAT8OID, INT8OID,        INT8OID,      INT4OID,      INT8OID},
+     FLOAT8OID, FLOAT8OID, FLOAT8OID, INT8OID,        INT8OID,      INT4OID,      INT8OID,   INT8OID},
     nullptr};
 
 constinit pg::FixedStatement update_back_off = {
@@ -156,7 +157,8 @@ bool write_checkpoint(const Split &split, const Checkpoint &checkpoint) {
                                                              pg::arg_int64(checkpoint.wal_bytes),
                                                              pg::arg_int64(checkpoint.rows_rejected),
                                                              pg::arg_int32(checkpoint.retries),
-                                                             pg::arg_int64(checkpoint.limit)});
+                                                             pg::arg_int64(checkpoint.limit),
+                                                             pg::arg_int64(checkpoint.rows_suppressed)});
     return written == 1;
 }
 

@@ -60,6 +60,7 @@ struct Checkpoint {
     int64 rows_rejected; // 1 for the checkpoint that passes a bad row, which counts in no other figure
     int32 retries;       // failed attempts since the last checkpoint
     int64 limit;         // the rows that the chunk might have had
+    int64 rows_suppressed;
     TimestampTz started_at;
     double plan_ms;
     double read_ms;

@@ -31,7 +31,7 @@ void make_constraints_immediate() {
 
 struct Measured {
     Reach reach;
-    int64 written;
+    Outcomes rows;
     double fence_ms;
     double plan_ms;
     double look_ahead_ms;
@@ -53,7 +53,7 @@ Measured read_and_write(Work &work, const Identity &identity, const catalog::Spl
     work.plan(split.position, measured.reach.upper);
     measured.plan_ms = pg::milliseconds_since(start);
     start = pg::start_clock();
-    measured.written = work.run(&measured.times);
+    measured.rows = work.run(&measured.times);
     make_constraints_immediate();
     measured.run_ms = pg::milliseconds_since(start);
     STRIDE_TEST_POINT("after_write");
@@ -69,8 +69,10 @@ void checkpoint(const Work &work, const Identity &identity, const catalog::Split
     row.worker = identity.worker;
     row.attempt = identity.attempt;
     row.rows_read = measured.reach.rows;
-    row.rows_written = measured.written;
-    row.rows_filtered = work.one_to_one() ? Max(static_cast<int64>(0), measured.reach.rows - measured.written) : 0;
+    const int64 unaccounted = measured.reach.rows - measured.rows.written - measured.rows.suppressed;
+    row.rows_written = measured.rows.written;
+    row.rows_suppressed = measured.rows.suppressed;
+    row.rows_filtered = work.one_to_one() ? Max(static_cast<int64>(0), unaccounted) : 0;
     row.started_at = started_at;
     row.plan_ms = measured.plan_ms;
     row.read_ms = measured.look_ahead_ms + times.read_ms;

@@ -18,6 +18,12 @@ struct Reach {
     bool reached_end;
 };
 
+// What became of the chunk's rows.
+struct Outcomes {
+    int64 written;
+    int64 suppressed; // came out of the statement, but were not written
+};
+
 // What a chunk does, brought by the walk and the job.  Objects live in the job's memory context; no destructors.
 struct Work {
     // Locks every relation in OID order and compares what the job relies on; raises 55000 if the source has changed.
@@ -26,15 +32,15 @@ struct Work {
     virtual Reach reach(ArrayType *position, ArrayType *upper, int64 limit) = 0;
     // Rewrites and plans the statement for the range; returns nothing to the caller but readies run().
     virtual void plan(ArrayType *lower, ArrayType *upper) = 0;
-    // Runs the planned statement under the active snapshot; returns the rows written and where the time went.
-    virtual int64 run(sink::PhaseTimes *times) = 0;
+    // Runs the planned statement under the active snapshot; returns what became of the rows and where the time went.
+    virtual Outcomes run(sink::PhaseTimes *times) = 0;
     // The one driving row in the range (lower, upper], under the active snapshot, as far as the owner may read it.
     virtual Jsonb *row(ArrayType *lower, ArrayType *upper) = 0;
     // After run(): what else belongs to the success of the chunk's rows, as a fixed statement of ours.
     virtual void settle() {}
     // Writes down the one row of the chunk that reach() found last, which is bad.
     virtual void keep_aside(const catalog::Reject &reject) { catalog::insert_reject(reject); }
-    // True when each driving row is written at most once, so that read - written rows were filtered out.
+    // True when each driving row is written at most once, so that those neither written nor suppressed were filtered out.
     virtual bool one_to_one() const = 0;
 
 protected:

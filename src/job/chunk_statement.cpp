@@ -45,20 +45,44 @@ void require_bound_relations(const catalog::Job &job, const PlannedStmt *planned
     }
 }
 
-// Locks the range's rows as a DELETE would, after waiting for those who change them now.  The right to delete them, which the
-// chunk's statement checks, is taken as enough for that.
-void lock_rows(Relation source, const walk::Key &key, const walk::KeyRange &range) {
+// Locks rows as a DELETE would, after waiting for those who change them now.  The right to delete them, which the chunk's
+// statement checks, is taken as enough for that.
+void lock_rows(Relation source, const walk::Key &key, Node *condition) {
     const char *sql = psprintf("SELECT FROM ONLY %s FOR UPDATE",
                                quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)),
                                                           RelationGetRelationName(source)));
     Query *query = walk::analyse_own(sql);
-    query->jointree->quals = walk::range_qual(key, 1, range);
+    query->jointree->quals = condition;
 #if PG_VERSION_NUM >= 160000
     linitial_node(RTEPermissionInfo, query->rteperminfos)->requiredPerms = ACL_SELECT;
 #else
     linitial_node(RangeTblEntry, query->rtable)->requiredPerms = ACL_SELECT;
 #endif
     walk::run_plan(walk::plan_through_key(query, sql, key.relation, key.index).statement, sql, None_Receiver);
+}
+
+// Rows that meet twice in one chunk are the transform's to bring together.
+void add_merge_hint(void *) {
+    if (geterrcode() == ERRCODE_CARDINALITY_VIOLATION)
+        errhint("Aggregate in transform_query, so that each key comes once a chunk; update_set merges the chunks.");
+}
+
+// A row that a trigger keeps out of the target would be deleted without being anywhere.
+void require_all_written(const catalog::Job &job, const sink::Written &written) {
+    if (!job.deletes_source || written.suppressed == written.dropped) return;
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                    errmsg("a trigger of the target %s kept rows out of it, which delete_source would delete",
+                           job.target_name),
+                    errhint("Leave these rows out by a transform, or submit the pipeline without delete_source.")));
+}
+
+chunk::Outcomes run_by_executor(const catalog::Job &job, PlannedStmt *planned, sink::PhaseTimes *times) {
+    ErrorContextCallback callback = {error_context_stack, add_merge_hint, nullptr};
+    if (job.pipeline != nullptr) error_context_stack = &callback;
+    const sink::Written written = sink::run_statement(planned, job.stored_sql, job.keeps_last, times);
+    error_context_stack = callback.previous;
+    require_all_written(job, written);
+    return {static_cast<int64>(written.rows), static_cast<int64>(written.suppressed)};
 }
 
 } // namespace
@@ -68,9 +92,13 @@ LOCKMODE chunk_lock_mode(const catalog::Job &job, Oid relation) {
     return written ? RowExclusiveLock : AccessShareLock;
 }
 
-// A function's rows are deleted by where they are, so that nobody may move them between its call and their deletion.
-bool ChunkStatement::locks_rows() const {
-    return job.deletes_source && job.transform != nullptr;
+bool ChunkStatement::lock_driving_rows(Relation driving, Node *condition) {
+    if (!job.deletes_source || job.transform == nullptr) return false;
+    lock_rows(driving, key, condition);
+    // What others did to the rows before they were locked is part of the chunk.
+    PopActiveSnapshot();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    return true;
 }
 
 void ChunkStatement::lock_and_check() {
@@ -98,13 +126,8 @@ chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 
     walk::Peek peek = walk::peek(source, key, walk::KeyRange{position, upper}, limit);
     ArrayType *last = peek.reached_end ? upper : peek.last;
     const bool reached_end = peek.reached_end;
-    if (locks_rows() && peek.rows > 0) {
-        lock_rows(source, key, walk::KeyRange{position, last});
-        // What others did to the rows before they were locked is part of the chunk.
-        PopActiveSnapshot();
-        PushActiveSnapshot(GetTransactionSnapshot());
+    if (peek.rows > 0 && lock_driving_rows(source, walk::range_qual(key, 1, walk::KeyRange{position, last})))
         peek = walk::peek(source, key, walk::KeyRange{position, last}, PG_INT64_MAX);
-    }
     pg::unpin(nest_level);
     table_close(source, NoLock);
     return chunk::Reach{peek.rows, last, peek.last, reached_end};
@@ -133,15 +156,18 @@ Node *ChunkStatement::qual(int varno, ArrayType *lower, ArrayType *upper) const 
     return walk::range_qual(key, varno, walk::KeyRange{lower, upper});
 }
 
-int64 ChunkStatement::run(sink::PhaseTimes *times) {
+chunk::Outcomes ChunkStatement::run(sink::PhaseTimes *times) {
     // Judged for every chunk, under the chunk's locks: a trigger may have come since the last one.
     const bool bulk = !settings.statement_sink && sink::bulk_refusal(planned) == nullptr;
-    const uint64 written = bulk ? sink::run_bulk(planned, job.stored_sql, times)
-                                : sink::run_statement(planned, job.stored_sql, times);
+    chunk::Outcomes outcomes = {};
+    if (bulk)
+        outcomes.written = static_cast<int64>(sink::run_bulk(planned, job.stored_sql, times));
+    else
+        outcomes = run_by_executor(job, planned, times);
     // What replaced the function while the statement ran is seen now, if it was in time to be called.
     AcceptInvalidationMessages();
     require_transform_version(job);
-    return static_cast<int64>(written);
+    return outcomes;
 }
 
 bool ChunkStatement::one_to_one() const {

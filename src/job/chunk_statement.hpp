@@ -17,10 +17,9 @@ struct ChunkStatement : chunk::Work {
     void lock_and_check() override;
     chunk::Reach reach(ArrayType *position, ArrayType *upper, int64 limit) override;
     void plan(ArrayType *lower, ArrayType *upper) override;
-    int64 run(sink::PhaseTimes *times) override;
+    chunk::Outcomes run(sink::PhaseTimes *times) override;
     Jsonb *row(ArrayType *lower, ArrayType *upper) override;
     bool one_to_one() const override;
-    bool locks_rows() const;
 
     const catalog::Job &job;
     const settings::Settings &settings;
@@ -31,6 +30,10 @@ protected:
     ~ChunkStatement() = default;
     // The condition on the driving relation, at range table index `varno`, that picks the rows between two positions.
     virtual Node *qual(int varno, ArrayType *lower, ArrayType *upper) const;
+    // A function's rows are deleted by where they are, so that nobody may move them between its call and their deletion: locks
+    // those that meet the condition (on range table index 1) and renews the active snapshot.  False, and nothing is done, where
+    // no row is deleted after its function.
+    bool lock_driving_rows(Relation driving, Node *condition);
 };
 
 // The lock that a chunk takes on a relation of the job before it looks at anything.

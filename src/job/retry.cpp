@@ -2,6 +2,8 @@
 // Regime: pg.
 #include "job/retry.hpp"
 
+#include "pg/session.hpp"
+
 namespace stride::job {
 namespace {
 
@@ -52,6 +54,13 @@ bool plan_retry(const catalog::Job &job, int workers) {
 chunk::Reach RetryStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {
     const int64 wanted = Min(limit, most_keys);
     rejects = catalog::read_rejects(job.retry_of, as_reject_id(position), as_reject_id(upper), wanted);
+    if (rejects.count > 0) {
+        Relation source = table_open(job.source, NoLock);
+        const int nest_level = pg::pin_search_path();
+        (void)lock_driving_rows(source, qual(1, nullptr, nullptr));
+        pg::unpin(nest_level);
+        table_close(source, NoLock);
+    }
     ArrayType *last = rejects.count > 0 ? as_key(DatumGetInt64(rejects.ids[rejects.count - 1])) : nullptr;
     const bool reached_end = rejects.count < wanted;
     return chunk::Reach{rejects.count, reached_end ? upper : last, last, reached_end};

@@ -132,6 +132,7 @@ extern "C" {
 
 #include "nodes/bitmapset.h"
 #include "nodes/execnodes.h"
+#include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/nodes.h"

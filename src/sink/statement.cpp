@@ -2,9 +2,12 @@
 // Regime: pg.
 #include "sink/statement.hpp"
 
+#include "sink/feed.hpp"
+
 namespace stride::sink {
 
-uint64 run_statement(PlannedStmt *plan, const char *sql, PhaseTimes *times) {
+Written run_statement(PlannedStmt *plan, const char *sql, bool keeps_last, PhaseTimes *times) {
+    add_feed(plan, keeps_last);
     // PortalRunMulti does the same for a statement outside a portal of its own; here the snapshot must be the one under
     // which the chunk's end was found, so the executor is called directly.
     QueryDesc *query =
@@ -19,10 +22,11 @@ uint64 run_statement(PlannedStmt *plan, const char *sql, PhaseTimes *times) {
     ExecutorFinish(query);
     *times = read_phase_clock(clock);
     const uint64 processed = query->estate->es_processed;
+    const Fed fed = fed_rows(query, processed);
     ExecutorEnd(query);
     FreeQueryDesc(query);
     CommandCounterIncrement();
-    return processed;
+    return Written{processed, fed.rows - processed, fed.dropped};
 }
 
 } // namespace stride::sink

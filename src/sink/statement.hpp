@@ -6,9 +6,14 @@
 
 namespace stride::sink {
 
-// Runs a planned statement under the active snapshot and returns the rows it processed (for a SELECT: produced)
-// and the times.
-// Triggers that are due at the statement's end have fired when it returns; deferred ones have not.
-uint64 run_statement(PlannedStmt *plan, const char *sql, PhaseTimes *times);
+struct Written {
+    uint64 rows;       // processed (for a SELECT: produced)
+    uint64 suppressed; // of an INSERT: rows that were not written, by ON CONFLICT DO NOTHING, as duplicates, or by a trigger
+    uint64 dropped;    // of these, the duplicates
+};
+
+// Runs a planned statement under the active snapshot, and takes the times; an INSERT's rows come through a feed
+// (sink/feed.hpp).  Triggers that are due at the statement's end have fired when it returns; deferred ones have not.
+Written run_statement(PlannedStmt *plan, const char *sql, bool keeps_last, PhaseTimes *times);
 
 } // namespace stride::sink
