@@ -15,6 +15,8 @@ class Goal:
     at_most: bool = False  # else at least
 
     def verdict(self, value):
+        """Of the value as it is shown."""
+        value = float(digits(value))
         sign = -1 if self.at_most else 1
         if sign * value >= sign * self.stretch:
             return "stretch met"
