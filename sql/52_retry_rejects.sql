@@ -41,17 +41,17 @@ SELECT sum(rows_read) AS rows_read FROM stride.chunks WHERE job_id = :again;
 CREATE TABLE counted AS SELECT id, 1 AS divisor, 0 AS n FROM generate_series(1, 500) AS id;
 ALTER TABLE counted ADD PRIMARY KEY (id);
 UPDATE counted SET divisor = 0 WHERE id % 2 = 0;
-CALL stride.run('UPDATE counted SET n = n + 1 / divisor', name => 'update', on_error => 'skip', workers => 4, chunk_rows => 50);
+CALL stride.run('UPDATE counted SET n = n + 1 / divisor', name => 'update to retry', on_error => 'skip', workers => 4, chunk_rows => 50);
 UPDATE counted SET divisor = 1 WHERE id <= 250;
-SELECT stride.retry_rejects(stride.job_id('update')) AS retry \gset
+SELECT stride.retry_rejects(stride.job_id('update to retry')) AS retry \gset
 CALL stride.wait(:retry);
 SELECT state, rows_read, rows_written, rows_filtered, rows_rejected FROM stride.jobs WHERE job_id = :retry;
 SELECT n, count(*) FROM counted GROUP BY n;
 -- One retry at a time.
 BEGIN;
-SELECT stride.retry_rejects(stride.job_id('update')) IS NOT NULL AS submitted;
+SELECT stride.retry_rejects(stride.job_id('update to retry')) IS NOT NULL AS submitted;
 \set VERBOSITY sqlstate
-SELECT stride.retry_rejects(stride.job_id('update'));
+SELECT stride.retry_rejects(stride.job_id('update to retry'));
 ROLLBACK;
 \set VERBOSITY default
 
@@ -71,14 +71,30 @@ SELECT outcome('SELECT stride.retry_rejects(NULL)');
 SELECT outcome('SELECT stride.retry_rejects(-1)');
 CALL stride.run('UPDATE counted SET n = 0', name => 'good');
 SELECT outcome(format('SELECT stride.retry_rejects(%s)', stride.job_id('good')));
-SELECT outcome(format('SELECT stride.forget(%s)', stride.job_id('update')));
+SELECT outcome(format('SELECT stride.forget(%s)', stride.job_id('update to retry')));
 CREATE ROLE regress_stride_else LOGIN;
 GRANT USAGE ON SCHEMA stride, retry TO regress_stride_else;
-SELECT stride.job_id('update') AS job \gset
+SELECT stride.job_id('update to retry') AS job \gset
 SET ROLE regress_stride_else;
 SELECT count(*) FROM stride.rejects;
 SELECT outcome(format('SELECT stride.retry_rejects(%s)', :job));
 RESET ROLE;
+
+-- Given up: the rejects go, and then the job may go too.
+BEGIN;
+SELECT stride.discard_rejects(:job);
+SELECT stride.forget(:job);
+COMMIT;
+DO $$
+BEGIN
+    FOR i IN 1 .. 400 LOOP
+        EXIT WHEN NOT EXISTS (SELECT FROM stride.jobs WHERE name = 'update to retry');
+        COMMIT;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
+SELECT (SELECT count(*) FROM stride.jobs WHERE job_id = :job) AS jobs, (SELECT count(*) FROM stride.rejects WHERE job_id = :job) AS rejects;
+SELECT outcome('SELECT stride.discard_rejects(-1)');
 
 SELECT invariant, detail FROM stride.check_invariants() WHERE NOT ok;
 SET client_min_messages = warning;

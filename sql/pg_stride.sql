@@ -488,6 +488,12 @@ AS 'MODULE_PATHNAME', 'stride_retry_rejects';
 COMMENT ON FUNCTION stride.retry_rejects(bigint) IS
 'Submits a new job over the rejects of a job and returns its id: the same statement under the same settings, as the same owner, for those rows alone. Rows that pass, and those that are no longer there, leave the rejects in the same transaction; a row that fails again stays, with its new error. The id of such a job means the one whose rejects it drives. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job without rejects or whose rejects are being retried.';
 
+CREATE FUNCTION stride.discard_rejects(job_id bigint) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'stride_discard_rejects';
+COMMENT ON FUNCTION stride.discard_rejects(bigint) IS
+'Gives the rejects of a job up: they are removed, and the job may be forgotten. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 while the rejects are being retried.';
+
 CREATE FUNCTION stride.forget(job_id bigint) RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_forget';
@@ -1005,7 +1011,7 @@ COMMENT ON COLUMN stride.chunks.epoch IS 'The split''s epoch under which it was 
 COMMENT ON COLUMN stride.chunks.rows_suppressed IS 'Rows that came out of the statement but were not written: by ON CONFLICT DO NOTHING, as an earlier one of several with one conflict key, or by a trigger.';
 
 COMMENT ON VIEW stride.rejects IS
-'The rows that jobs with on_error => ''skip'' could not process, one a row, each written in the same transaction as the checkpoint that passed it. They stay until stride.retry_rejects has taken them. Visible as in stride.jobs.';
+'The rows that jobs with on_error => ''skip'' could not process, one a row, each written in the same transaction as the checkpoint that passed it. They stay until stride.retry_rejects has taken them, or stride.discard_rejects. Visible as in stride.jobs.';
 COMMENT ON COLUMN stride.rejects.reject_id IS 'The reject''s id.';
 COMMENT ON COLUMN stride.rejects.job_id IS 'The job that rejected the row.';
 COMMENT ON COLUMN stride.rejects.row_key IS 'The row''s key, one text a key column. NULL for members of pg_monitor who may not act as the owner.';

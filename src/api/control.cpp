@@ -52,6 +52,7 @@ constinit pg::FixedStatement select_by_name = {
 struct Outlook {
     JobState state;
     bool forgotten;
+    bool rejects_discarded;
     Jsonb *settings;
 };
 
@@ -100,11 +101,13 @@ void foresee(Outlook *outlook, std::string_view action) {
         next = after_cancel(outlook->state);
     else if (action == "forget")
         outlook->forgotten = core::terminal(outlook->state);
+    else if (action == "discard_rejects")
+        outlook->rejects_discarded = true;
     if (next.has_value()) outlook->state = *next;
 }
 
 Outlook outlook_of(const catalog::Job &job) {
-    Outlook outlook{job.state, false, job.settings};
+    Outlook outlook{job.state, false, false, job.settings};
     pg::read_fixed(select_outlook, {pg::arg_int64(job.job_id)}, [&](const pg::Row &row) {
         outlook.state = core::parse(row.text(1)).value_or(job.state);
         outlook.settings = row.is_null(3) ? row.jsonb(4) : row.jsonb(3);
@@ -245,14 +248,15 @@ void forget(int64 job_id) {
     const Outlook outlook = outlook_of(*job);
     if (outlook.forgotten) return;
     if (!core::terminal(outlook.state)) refuse("forget", job_id, outlook);
-    if (catalog::has_rejects(job_id))
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("cannot forget job %lld", static_cast<long long>(job_id)),
-                 errdetail("It holds rejects: rows that it could not process."),
-                 errhint("SELECT * FROM stride.rejects WHERE job_id = %lld shows them; stride.retry_rejects(%lld) "
-                         "drives them again.",
-                         static_cast<long long>(job_id), static_cast<long long>(job_id))));
+    if (catalog::has_rejects(job_id) && !outlook.rejects_discarded)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("cannot forget job %lld", static_cast<long long>(job_id)),
+             errdetail("It holds rejects: rows that it could not process."),
+             errhint("SELECT * FROM stride.rejects WHERE job_id = %lld shows them; stride.retry_rejects(%lld) "
+                     "drives them again, stride.discard_rejects(%lld) gives them up.",
+                     static_cast<long long>(job_id), static_cast<long long>(job_id), static_cast<long long>(job_id))));
     if (pg::run_fixed(select_dependants, {pg::arg_int64(job_id)}) > 0)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("cannot forget job %lld", static_cast<long long>(job_id)),
@@ -268,6 +272,17 @@ void forget(int64 job_id) {
                                 "definitions.",
                                 static_cast<long long>(job_id))));
     request(job_id, "forget", no_arguments());
+}
+
+void discard_rejects(int64 job_id) {
+    (void)catalog::require_own_job(job_id);
+    const int64 retry = catalog::find_retry(job_id);
+    if (retry != 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("cannot discard the rejects of job %lld", static_cast<long long>(job_id)),
+                        errdetail("Job %lld drives them again.", static_cast<long long>(retry)),
+                        errhint("Wait for it, or SELECT stride.cancel(%lld).", static_cast<long long>(retry))));
+    request(job_id, "discard_rejects", no_arguments());
 }
 
 int64 job_id_of(FunctionCallInfo fcinfo) {
@@ -317,6 +332,14 @@ PG_FUNCTION_INFO_V1(stride_forget);
 PGDLLEXPORT Datum stride_forget(PG_FUNCTION_ARGS) {
     return boundary([&]() -> Datum {
         api::forget(api::job_argument(fcinfo));
+        PG_RETURN_VOID();
+    });
+}
+
+PG_FUNCTION_INFO_V1(stride_discard_rejects);
+PGDLLEXPORT Datum stride_discard_rejects(PG_FUNCTION_ARGS) {
+    return boundary([&]() -> Datum {
+        api::discard_rejects(api::job_argument(fcinfo));
         PG_RETURN_VOID();
     });
 }

@@ -18,6 +18,9 @@ constinit pg::FixedStatement insert_row = {
 constinit pg::FixedStatement select_any = {
     "SELECT 1 FROM stride_catalog.reject WHERE job_id = $1 LIMIT 1", 1, {INT8OID}, nullptr};
 
+constinit pg::FixedStatement delete_all = {
+    "DELETE FROM stride_catalog.reject WHERE job_id = $1", 1, {INT8OID}, nullptr};
+
 constinit pg::FixedStatement select_parts = {
     "SELECT max(reject_id), count(*) FROM ("
     " SELECT reject_id, ntile(least($3, greatest(1, (n / $2)::integer))) OVER (ORDER BY reject_id) AS part FROM ("
@@ -76,6 +79,10 @@ void insert_reject(const Reject &reject) {
 
 bool has_rejects(int64 job_id) {
     return pg::run_fixed(select_any, {pg::arg_int64(job_id)}) > 0;
+}
+
+uint64 discard_rejects(int64 job_id) {
+    return pg::run_fixed(delete_all, {pg::arg_int64(job_id)});
 }
 
 List *cut_rejects(int64 job_id, int64 least, int most_parts) {

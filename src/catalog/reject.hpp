@@ -18,6 +18,7 @@ struct Reject {
 void insert_reject(const Reject &reject);
 
 bool has_rejects(int64 job_id);
+uint64 discard_rejects(int64 job_id); // how many there were
 
 // What a job that drives rejects again needs.  Rejects go in the order of their ids.
 struct RejectPart {

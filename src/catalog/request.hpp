@@ -11,7 +11,7 @@ namespace stride::catalog {
 struct Request {
     int64 request_id;
     int64 job_id;
-    char *action; // "pause", "resume", "cancel", "alter", "forget"
+    char *action; // "pause", "resume", "cancel", "alter", "forget", "discard_rejects"
     Jsonb *arguments;
     char *session_role;
     char *role_name;

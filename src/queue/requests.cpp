@@ -78,6 +78,17 @@ void alter(const Job &job, const Actor &by, Jsonb *arguments) {
     if (altered->workers > 0) shared::ask_surplus_stop(MyDatabaseId, job.job_id, altered->workers);
 }
 
+// Not while a retry is at them: it counts on finding them.
+void discard_rejects(const Job &job, const Actor &by) {
+    if (catalog::find_retry(job.job_id) != 0) {
+        note_ignored(job, by, "discard_rejects");
+        return;
+    }
+    const long long discarded = static_cast<long long>(catalog::discard_rejects(job.job_id));
+    catalog::append_event(job.job_id, by, "discard_rejects", core::name(job.state), core::name(job.state),
+                          psprintf("%lld rejects discarded", discarded));
+}
+
 } // namespace
 
 bool apply_request(const catalog::Request &request) {
@@ -97,6 +108,8 @@ bool apply_request(const catalog::Request &request) {
             catalog::delete_job(job->job_id);
         else
             note_ignored(*job, by, "forget");
+    } else if (strcmp(request.action, "discard_rejects") == 0) {
+        discard_rejects(*job, by);
     } else {
         elog(ERROR, "unknown request \"%s\" for job %lld", request.action, static_cast<long long>(request.job_id));
     }

@@ -143,7 +143,11 @@ $original->start;
 original_is_done('template copy');
 
 # A dump, taken while the job runs, restored into a new database and into another server.  There resume refuses, with the
-# reason, while the key is not what it was.
+# reason, while the key is not what it was.  Rejects come along, and can be driven again.
+$original->sql('SET ROLE app; CREATE TABLE uneven AS SELECT id, id % 5 AS divisor, 0 AS n FROM generate_series(1, 20) AS id;'
+	  . ' ALTER TABLE uneven ADD PRIMARY KEY (id)');
+my $bad = $original->sql("SET ROLE app; SELECT stride.submit('UPDATE uneven SET n = 1 / divisor', on_error => 'skip')");
+$original->wait_for_state($bad, 'succeeded_with_rejects');
 begin_jobs();
 my $dump = $original->basedir . '/dump.sql';
 $original->command_ok([ 'pg_dump', '-f', $dump, $original->connstr('postgres') ], 'a database with a running job is dumped');
@@ -165,6 +169,19 @@ for my $node ($original, $clone)
 	my $fresh = $node->submit('UPDATE counted SET n = n + 1');
 	cmp_ok($fresh, '>', $count, 'ids go on after those that were restored');
 	$node->reaches($fresh, 'succeeded', 'and a fresh job runs');
+
+	is($node->sql("SELECT string_agg(row_key[1], ' ' ORDER BY row_key[1]::int) FROM stride.rejects WHERE job_id = $bad"),
+		'5 10 15 20', 'rejects come along');
+	$node->sql('UPDATE uneven SET divisor = 1 WHERE id < 20');
+	my $retry = $node->sql("SET ROLE app; SELECT stride.retry_rejects($bad)");
+	$node->wait_for_state($retry, 'paused');
+	$node->sql("SELECT stride.resume($retry)");
+	$node->reaches($retry, 'succeeded_with_rejects', 'and are driven again once they are resumed');
+	is($node->sql("SELECT string_agg(row_key[1] || '/' || attempt, ' ') FROM stride.rejects WHERE job_id = $bad"),
+		'20/2', 'those that pass are gone');
+	is($node->sql("SELECT stride.submit('UPDATE uneven SET n = 1 / (id - 1)', name => 'late', on_error => 'skip') > $retry"), 't', 'a later job');
+	$node->wait_for_state($node->sql("SELECT stride.job_id('late')"), 'succeeded_with_rejects');
+	is($node->sql("SELECT count(DISTINCT reject_id) = count(*) AND count(*) = 2 FROM stride.rejects"), 't', 'ids of rejects go on too');
 }
 
 $_->stop for ($original, $recovered, $clone);
