@@ -48,7 +48,7 @@ include $(PGXS)
 override COMPILER = $(CXX) $(CXXFLAGS)
 
 # Objects of one kind of build are never linked into another: the stamp holds the kind and changes with it.
-STAMP_NOW := $(CXX) $(STRIDE_DEFINES) $(shell $(PG_CONFIG) --version)
+STAMP_NOW := $(CXX) $(STRIDE_DEFINES) $(SANITIZE) $(shell $(PG_CONFIG) --version)
 ifeq ($(filter clean distclean,$(MAKECMDGOALS)),)
 STAMP_SEEN := $(shell cat $(STAMP) 2>/dev/null)
 ifneq ($(strip $(STAMP_NOW)),$(strip $(STAMP_SEEN)))

@@ -17,4 +17,9 @@ ifneq ($(findstring clang,$(CXX)),)
 # HOLD_INTERRUPTS() counts a volatile; g++ knows the macro for the server's own, clang does not.
 PG_CXXFLAGS += -Wno-unknown-warning-option -Wno-deprecated-volatile
 endif
+# SANITIZE=address: the server that loads the module needs the runtime loaded first (scripts/lib/asan.sh).
+ifneq ($(SANITIZE),)
+PG_CXXFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -O1
+SHLIB_LINK += -fsanitize=$(SANITIZE)
+endif
 EXTRA_CLEAN += $(OBJS:.o=.d)

@@ -139,6 +139,9 @@ destdir_settings() {
 	echo "dynamic_library_path = '$1$lib:\$libdir'"
 }
 
+# What servers get into their environment besides.
+server_env=()
+
 # Makes and starts a cluster in $1 with the settings on standard input; its socket is in $1, its log $1/log.
 start_cluster() {
 	local settings
@@ -154,7 +157,7 @@ start_cluster() {
 		max_worker_processes = 32
 		$settings
 	CONF
-	unprivileged "$(pg_bin)/pg_ctl" -D "$1/data" -l "$1/log" -w -t 60 start >/dev/null || {
+	unprivileged env "${server_env[@]}" "$(pg_bin)/pg_ctl" -D "$1/data" -l "$1/log" -w -t 60 start >/dev/null || {
 		tail -20 "$1/log"
 		return 1
 	}

@@ -32,13 +32,14 @@ report() {
 # Lines of a file that match, as a number.
 matches() { grep -cE "$1" "$2" 2>/dev/null || true; }
 
+sanitize=${sanitize:-} # scripts/test --asan builds with it
 built_release=1
 built_devel=1
 # Builds a kind: release (as users do, which must be free of warnings) or devel (witness and test points).
 build() {
 	local kind=$1 dir flags=()
-	[ "$kind" = release ] || flags=(DEVEL=1)
-	dir=$(build_dir "$kind")
+	[ "$kind" = release ] || flags=(DEVEL=1 SANITIZE="$sanitize")
+	dir=$(build_dir "$kind${sanitize:+-$sanitize}")
 	(
 		flock 9 || exit 1
 		copy_tree "$root" "$dir" || exit 1
@@ -57,10 +58,10 @@ build() {
 # Installs the devel build under $work/dest, copies its tree to $work/run, and gives both to the server's user.
 prepare() {
 	local dir
-	dir=$(build_dir devel)
+	dir=$(build_dir "devel${sanitize:+-$sanitize}")
 	if [ "$built_devel" -eq 0 ]; then
 		{
-			make -C "$dir" -s PG_CONFIG="$PG_CONFIG" ${CXX:+CXX="$CXX"} DEVEL=1 DESTDIR="$work/dest" install &&
+			make -C "$dir" -s PG_CONFIG="$PG_CONFIG" ${CXX:+CXX="$CXX"} DEVEL=1 SANITIZE="$sanitize" DESTDIR="$work/dest" install &&
 				{ ! [ -d "$dir/test/bridge" ] ||
 					make -C "$dir/test/bridge" -s PG_CONFIG="$PG_CONFIG" ${CXX:+CXX="$CXX"} DESTDIR="$work/dest" install; }
 		} >"$work/log/install" 2>&1 || {
@@ -108,7 +109,7 @@ suite_ci() {
 
 suite_unit() {
 	local log=$work/log/unit dir program out passed=0 failed=0 good bad
-	dir=$(build_dir devel)
+	dir=$(build_dir "devel${sanitize:+-$sanitize}")
 	if ! make -C "$dir" -s -k -j"$(jobs)" PG_CONFIG="$PG_CONFIG" ${CXX:+CXX="$CXX"} DEVEL=1 unit-build >"$log" 2>&1; then
 		tail -40 "$log"
 		failed=1
@@ -140,7 +141,7 @@ pg_regress_suite() {
 		return
 	fi
 	unprivileged env PGHOST="$work/pg" PGUSER=postgres PGDATABASE=postgres make -C "$dir" PG_CONFIG="$PG_CONFIG" \
-		${CXX:+CXX="$CXX"} DEVEL=1 "$@" >"$log" 2>&1
+		${CXX:+CXX="$CXX"} DEVEL=1 SANITIZE="$sanitize" "$@" >"$log" 2>&1
 	status=$?
 	good=$(matches '^(test |     )[^ ].* \.\.\. ok( |$)|^ok [0-9]+ ' "$log")
 	bad=$(matches '^(test |     )[^ ].* \.\.\. (FAILED|failed)|^not ok [0-9]+ ' "$log")
