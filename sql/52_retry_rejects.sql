@@ -55,6 +55,26 @@ SELECT stride.retry_rejects(stride.job_id('update to retry'));
 ROLLBACK;
 \set VERBOSITY default
 
+-- Pipelines: a row that is rejected stays in the source that it was to be moved from, and is moved by the retry.
+CREATE TABLE inbox (id int PRIMARY KEY, digits text);
+INSERT INTO inbox SELECT g, CASE WHEN g % 100 = 0 THEN 'x' ELSE g::text END FROM generate_series(1, 1000) AS g;
+CREATE TABLE archive (id int PRIMARY KEY, digits int);
+CREATE FUNCTION parsed(inbox) RETURNS archive LANGUAGE sql AS 'SELECT $1.id, $1.digits::int';
+SELECT stride.register_transform('parse', 'parsed(inbox)');
+CALL stride.run_pipeline('archive', source => 'inbox', transform => 'parse', delete_source => true, name => 'move', on_error => 'skip');
+SELECT state, rows_read, rows_written, rows_rejected FROM stride.jobs WHERE name = 'move';
+SELECT (SELECT count(*) FROM inbox) AS inbox, (SELECT count(*) FROM archive) AS archive;
+UPDATE inbox SET digits = '0' WHERE id <= 500;
+SELECT stride.retry_rejects(stride.job_id('move')) AS retry \gset
+CALL stride.wait(:retry);
+SELECT kind, walk, state, rows_read, rows_written, rows_rejected FROM stride.jobs WHERE job_id = :retry;
+SELECT (SELECT count(*) FROM inbox) AS inbox, (SELECT count(*) FROM archive) AS archive, (SELECT count(*) FROM archive WHERE digits = 0) AS mended;
+CREATE TABLE totals (id int PRIMARY KEY, digits int CHECK (digits <> 77));
+INSERT INTO totals SELECT g, -1 FROM generate_series(1, 500) AS g;
+CALL stride.run_pipeline('totals', source => 'archive', on_conflict => 'update', name => 'upsert', on_error => 'skip', chunk_rows => 64);
+SELECT state, rows_read, rows_written, rows_rejected FROM stride.jobs WHERE name = 'upsert';
+SELECT r.row_key, r.sqlstate, r.constraint_name FROM stride.rejects AS r WHERE r.job_id = stride.job_id('upsert');
+
 -- What is refused.
 CREATE FUNCTION outcome(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -74,6 +94,7 @@ SELECT outcome(format('SELECT stride.retry_rejects(%s)', stride.job_id('good')))
 SELECT outcome(format('SELECT stride.forget(%s)', stride.job_id('update to retry')));
 CREATE ROLE regress_stride_else LOGIN;
 GRANT USAGE ON SCHEMA stride, retry TO regress_stride_else;
+SELECT stride.unregister_transform('parse');
 SELECT stride.job_id('update to retry') AS job \gset
 SET ROLE regress_stride_else;
 SELECT count(*) FROM stride.rejects;
