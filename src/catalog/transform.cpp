@@ -6,7 +6,8 @@ namespace stride::catalog {
 namespace {
 
 constinit pg::FixedStatement upsert_row = {
-    "INSERT INTO stride_catalog.transform AS t (owner, name, schema_name, function_name, argument_types, result_type, kind,"
+    "INSERT INTO stride_catalog.transform AS t (owner, name, schema_name, function_name, argument_types, result_type, "
+    "kind,"
     " registered_at) VALUES ($1::regrole, $2, $3, $4, $5, $6, $7, now()) ON CONFLICT (owner, name) DO UPDATE"
     " SET result_type = excluded.result_type, kind = excluded.kind, registered_at = excluded.registered_at"
     " WHERE (t.schema_name, t.function_name, t.argument_types)"
@@ -15,10 +16,8 @@ constinit pg::FixedStatement upsert_row = {
     {OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
     nullptr};
 
-constinit pg::FixedStatement delete_row = {"DELETE FROM stride_catalog.transform WHERE owner = $1::regrole AND name = $2",
-                                           2,
-                                           {OIDOID, TEXTOID},
-                                           nullptr};
+constinit pg::FixedStatement delete_row = {
+    "DELETE FROM stride_catalog.transform WHERE owner = $1::regrole AND name = $2", 2, {OIDOID, TEXTOID}, nullptr};
 
 constinit pg::FixedStatement select_row = {"SELECT schema_name, function_name, argument_types, result_type, kind"
                                            " FROM stride_catalog.transform WHERE owner = $1::regrole AND name = $2",

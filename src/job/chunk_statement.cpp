@@ -48,9 +48,9 @@ void require_bound_relations(const catalog::Job &job, const PlannedStmt *planned
 // Locks rows as a DELETE would, after waiting for those who change them now.  The right to delete them, which the chunk's
 // statement checks, is taken as enough for that.
 void lock_rows(Relation source, const walk::Key &key, Node *condition) {
-    const char *sql = psprintf("SELECT FROM ONLY %s FOR UPDATE",
-                               quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)),
-                                                          RelationGetRelationName(source)));
+    const char *sql = psprintf(
+        "SELECT FROM ONLY %s FOR UPDATE",
+        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)), RelationGetRelationName(source)));
     Query *query = walk::analyse_own(sql);
     query->jointree->quals = condition;
 #if PG_VERSION_NUM >= 160000

@@ -55,11 +55,11 @@ void require_written(Relation target, List *written, List *names, const char *ar
         const char *name = static_cast<const char *>(lfirst(cell));
         if (has_name(written, name)) continue;
         const bool known = find_column(target, name) != nullptr;
-        ereport(ERROR,
-                (errcode(ERRCODE_UNDEFINED_COLUMN),
-                 known ? errmsg("%s names the column \"%s\", which the pipeline does not write", argument, name)
-                       : errmsg("%s names the column \"%s\", which the target does not have", argument, name),
-                 errdetail("The columns written are: %s.", listed(written)), errhint("Name columns that are written.")));
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                        known ? errmsg("%s names the column \"%s\", which the pipeline does not write", argument, name)
+                              : errmsg("%s names the column \"%s\", which the target does not have", argument, name),
+                        errdetail("The columns written are: %s.", listed(written)),
+                        errhint("Name columns that are written.")));
     }
 }
 
@@ -81,9 +81,10 @@ List *primary_key(Relation target) {
     (void)RelationGetIndexList(target); // fills rd_pkindex
     Bitmapset *members = OidIsValid(target->rd_pkindex) ? unique_columns(target->rd_pkindex) : nullptr;
     if (members == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-                        errmsg("the target \"%s\" has no primary key to find conflicts by", RelationGetRelationName(target)),
-                        errhint("Name the columns of a unique index in conflict_columns.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+                 errmsg("the target \"%s\" has no primary key to find conflicts by", RelationGetRelationName(target)),
+                 errhint("Name the columns of a unique index in conflict_columns.")));
     List *names = NIL;
     int member = -1;
     while ((member = bms_next_member(members, member)) >= 0)
@@ -106,11 +107,12 @@ void require_unique_index(Relation target, List *names) {
     ListCell *cell;
     foreach (cell, RelationGetIndexList(target))
         if (bms_equal(wanted, unique_columns(lfirst_oid(cell)))) return;
-    ereport(ERROR, (errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-                    errmsg("the target \"%s\" has no unique index on the conflict columns", RelationGetRelationName(target)),
-                    errdetail("The conflict columns are: %s.", listed(names)),
-                    errhint("Name exactly the columns of one unique index, which is neither partial nor deferrable, or "
-                            "create one.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+             errmsg("the target \"%s\" has no unique index on the conflict columns", RelationGetRelationName(target)),
+             errdetail("The conflict columns are: %s.", listed(names)),
+             errhint("Name exactly the columns of one unique index, which is neither partial nor deferrable, or "
+                     "create one.")));
 }
 
 OnConflictAction parse_action(const char *text) {
@@ -177,14 +179,15 @@ List *written_columns(Relation target, List *given, const char *giver) {
             written = lappend(written, name);
     }
     if (unknown != NIL)
-        ereport(ERROR,
-                (errcode(ERRCODE_UNDEFINED_COLUMN),
-                 errmsg("%s gives columns that the target \"%s\" does not have: %s", giver, RelationGetRelationName(target),
-                        listed(unknown)),
-                 errdetail("It gives: %s. The target has: %s.", listed(given),
-                           listed(descriptor_columns(RelationGetDescr(target)))),
-                 errhint("Columns are matched by name: name and choose them with transform_query, as in SELECT a AS b FROM "
-                         "chunk.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_UNDEFINED_COLUMN),
+             errmsg("%s gives columns that the target \"%s\" does not have: %s", giver, RelationGetRelationName(target),
+                    listed(unknown)),
+             errdetail("It gives: %s. The target has: %s.", listed(given),
+                       listed(descriptor_columns(RelationGetDescr(target)))),
+             errhint("Columns are matched by name: name and choose them with transform_query, as in SELECT a AS b FROM "
+                     "chunk.")));
     if (written == NIL)
         ereport(ERROR, (errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
                         errmsg("%s gives no column that can be written to the target \"%s\"", giver,

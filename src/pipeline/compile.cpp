@@ -10,7 +10,8 @@ namespace stride::pipeline {
 namespace {
 
 [[noreturn]] void refuse_missing(const char *argument, const char *hint) {
-    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", argument), errhint("%s", hint)));
+    ereport(ERROR,
+            (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", argument), errhint("%s", hint)));
     pg_unreachable();
 }
 
@@ -21,42 +22,46 @@ void check_source(const Arguments &arguments) {
     if (arguments.source_query != nullptr)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a pipeline reads a table, not a query"),
                         errhint("Give the table in source, and join what else is needed in transform_query.")));
-    if (!OidIsValid(arguments.source))
-        refuse_missing("source", "Give the table whose rows go through the pipeline.");
+    if (!OidIsValid(arguments.source)) refuse_missing("source", "Give the table whose rows go through the pipeline.");
 }
 
 void check_arguments(const Arguments &arguments) {
     if (!OidIsValid(arguments.target)) refuse_missing("target", "Give the table that the pipeline writes.");
     check_source(arguments);
     if (arguments.transform != nullptr && arguments.transform_query != nullptr)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("transform and transform_query cannot be given together"), errhint("Give one of them.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("transform and transform_query cannot be given together"), errhint("Give one of them.")));
     if (!arguments.has_delete_source) refuse_missing("delete_source", "Use true or false.");
     if (arguments.indexes == nullptr ||
         (strcmp(arguments.indexes, "keep") != 0 && strcmp(arguments.indexes, "rebuild") != 0))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("invalid value for indexes: \"%s\"", arguments.indexes == nullptr ? "NULL" : arguments.indexes),
-                        errhint("Use \"keep\" or \"rebuild\".")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("invalid value for indexes: \"%s\"", arguments.indexes == nullptr ? "NULL" : arguments.indexes),
+                 errhint("Use \"keep\" or \"rebuild\".")));
 }
 
 Relation open_argument(const char *argument, Oid oid) {
     Relation relation = try_relation_open(oid, AccessShareLock);
     if (relation == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the table in %s, with OID %u, does not exist", argument, oid),
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                        errmsg("the table in %s, with OID %u, does not exist", argument, oid),
                         errhint("Give the table's name.")));
     return relation;
 }
 
 char *qualified_name(Relation relation) {
-    return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation));
+    return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+                                      RelationGetRelationName(relation));
 }
 
 // The user's SELECT by itself, over the relation chunk, for the names of its columns and for what kind of query it is.
 Query *analyse_user_query(const Shape &shape, const analysis::Texts &texts) {
     List *everything = list_make1(target(whole_row(driver_alias), nullptr));
     SelectStmt *over = select(list_make1(target(whole_row("q"), nullptr)), subquery(shape.query, "q"));
-    over->withClause = with(chunk_name, reinterpret_cast<Node *>(
-                                            select(everything, reinterpret_cast<Node *>(table(shape.source, driver_alias)))));
+    over->withClause =
+        with(chunk_name,
+             reinterpret_cast<Node *>(select(everything, reinterpret_cast<Node *>(table(shape.source, driver_alias)))));
     RawStmt *raw = makeNode(RawStmt);
     raw->stmt = reinterpret_cast<Node *>(over);
     const Query *query = analysis::analyse_raw({raw, texts});
@@ -71,9 +76,10 @@ Query *analyse_user_query(const Shape &shape, const analysis::Texts &texts) {
 
 void judge_user_query(const Query *query, const Shape &shape) {
     if (shape.assignments == NIL && (query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL))
-        refuse_query("It has an aggregate or GROUP BY, and each chunk would overwrite what the chunks before it came to.",
-                     "Say in update_set how partial results are merged, with on_conflict => 'update', as in update_set => "
-                     "'total = t.total + excluded.total'.");
+        refuse_query(
+            "It has an aggregate or GROUP BY, and each chunk would overwrite what the chunks before it came to.",
+            "Say in update_set how partial results are merged, with on_conflict => 'update', as in update_set => "
+            "'total = t.total + excluded.total'.");
     if (!shape.deletes_source) return;
     const char *loss = row_loss(shape.query);
     if (loss == nullptr && query->hasTargetSRFs) loss = "It calls a set-returning function, which may give no row.";
@@ -105,11 +111,11 @@ void choose_columns(Shape *shape, const UserSql &user, const char *transform_nam
 void refuse_lossy_delete(const Shape &shape) {
     if (!shape.deletes_source || shape.function == nullptr || shape.function->kind != TransformKind::row_set) return;
     if (shape.function->result->tdtypeid != RECORDOID) return;
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("delete_source needs a transform that returns SETOF of a table's or composite type"),
-                    errdetail("The function %s returns %s.", shape.function->name.signature,
-                              shape.function->name.result_type),
-                    errhint("Declare the function to return SETOF the target's row type.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("delete_source needs a transform that returns SETOF of a table's or composite type"),
+             errdetail("The function %s returns %s.", shape.function->name.signature, shape.function->name.result_type),
+             errhint("Declare the function to return SETOF the target's row type.")));
 }
 
 void put(JsonbParseState **state, const char *key, const char *value) {
@@ -155,10 +161,12 @@ const walk::Key *choose_order(const Shape &shape, ArrayType *wanted) {
 
 List *note_conflicts(const Shape &shape, bool keeps_last) {
     const Conflict &conflict = *shape.conflict;
-    if (!keeps_last || (shape.function == nullptr && shape.query == nullptr && hold_unique_key(shape.source, conflict.key)))
+    if (!keeps_last ||
+        (shape.function == nullptr && shape.query == nullptr && hold_unique_key(shape.source, conflict.key)))
         return NIL;
-    return list_make1(pstrdup("The key of the source does not decide the conflict columns: of rows with the same ones, the last "
-                              "of a chunk is written, and of several chunks the one that commits last stays."));
+    return list_make1(
+        pstrdup("The key of the source does not decide the conflict columns: of rows with the same ones, the last "
+                "of a chunk is written, and of several chunks the one that commits last stays."));
 }
 
 } // namespace

@@ -37,15 +37,15 @@ Node *sorted(const walk::KeyColumn &column, Node *value) {
         collate->location = -1;
         value = as_node(collate);
     }
-    HeapTuple tuple =
-        SearchSysCache1(OPEROID, ObjectIdGetDatum(walk::key_operator(column, BTLessStrategyNumber)));
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(walk::key_operator(column, BTLessStrategyNumber)));
     if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for an operator of a key");
     const Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
     SortBy *sort = makeNode(SortBy);
     sort->node = value;
     sort->sortby_dir = SORTBY_USING;
     sort->sortby_nulls = column.nulls_first ? SORTBY_NULLS_FIRST : SORTBY_NULLS_LAST;
-    sort->useOp = list_make2(makeString(get_namespace_name(form->oprnamespace)), makeString(pstrdup(NameStr(form->oprname))));
+    sort->useOp =
+        list_make2(makeString(get_namespace_name(form->oprnamespace)), makeString(pstrdup(NameStr(form->oprname))));
     sort->location = -1;
     ReleaseSysCache(tuple);
     return as_node(sort);
@@ -150,8 +150,8 @@ SelectStmt *batch_calls(const Shape &shape, Node *rows, const char *alias, Node 
     Node *batch = operation(operation(column("n", "position"), "-", integer(1)), "/", integer(shape.batch_rows));
     batches->groupClause = list_make1(batch);
     batches->sortClause = list_make1(ascending(static_cast<Node *>(copyObjectImpl(batch))));
-    return kept_results(shape, select(list_make1(target(call_function(shape, column("b", "rows")), "r")),
-                                      subquery(batches, "b")));
+    return kept_results(
+        shape, select(list_make1(target(call_function(shape, column("b", "rows")), "r")), subquery(batches, "b")));
 }
 
 // DELETE FROM source AS gone USING (SELECT chunk.ctid AS tid, f(chunk.*) AS r FROM source AS chunk OFFSET 0) AS t
@@ -186,7 +186,8 @@ Rows moved_rows(const Shape &shape) {
         return {query, with(moved, as_node(delete_driver(shape, returning)))};
     }
     if (by_chunk) {
-        List *returning = lcons(target(whole_row_value(driver_alias, shape.source), "r"), order_columns(shape, driver_alias));
+        List *returning =
+            lcons(target(whole_row_value(driver_alias, shape.source), "r"), order_columns(shape, driver_alias));
         return {batch_calls(shape, with_query(moved), moved, column(moved, "r")),
                 with(moved, as_node(delete_driver(shape, returning)))};
     }
@@ -221,7 +222,8 @@ Rows build_rows(const Shape &shape) {
         return {query, nullptr};
     }
     if (shape.function->kind == TransformKind::chunk)
-        return {batch_calls(shape, source_item(shape), driver_alias, whole_row_value(driver_alias, shape.source)), nullptr};
+        return {batch_calls(shape, source_item(shape), driver_alias, whole_row_value(driver_alias, shape.source)),
+                nullptr};
     return {row_calls(shape), nullptr};
 }
 

@@ -21,9 +21,9 @@ struct Shape {
     SelectStmt *query;         // the user's transform_query, nullptr = none
     bool picks_columns;        // it gives columns that are not written
     const Conflict *conflict;
-    List *assignments;         // the user's update_set, NIL = none
+    List *assignments; // the user's update_set, NIL = none
     bool deletes_source;
-    const walk::Key *order;    // rows come in the order of this key; nullptr = in any
+    const walk::Key *order; // rows come in the order of this key; nullptr = in any
 };
 
 RawStmt *build_insert(const Shape &shape);

@@ -54,16 +54,16 @@ Refusal judge_types(const Form_pg_proc form, Transform *transform) {
     transform->source = row_relation(form->proargtypes.values[0], &array);
     if (!OidIsValid(transform->source))
         return {ERRCODE_DATATYPE_MISMATCH,
-                psprintf("It takes %s, which is no table's row type.", format_type_be(form->proargtypes.values[0])), forms};
+                psprintf("It takes %s, which is no table's row type.", format_type_be(form->proargtypes.values[0])),
+                forms};
     if (array && !form->proretset)
         return {ERRCODE_DATATYPE_MISMATCH, "It takes an array of rows and returns a single row.", forms};
-    transform->kind = array             ? TransformKind::chunk
-                      : form->proretset ? TransformKind::row_set
-                                        : TransformKind::row;
+    transform->kind = array ? TransformKind::chunk : form->proretset ? TransformKind::row_set : TransformKind::row;
     Oid type;
     if (get_func_result_type(form->oid, &type, &transform->result) != TYPEFUNC_COMPOSITE)
-        return {ERRCODE_DATATYPE_MISMATCH, psprintf("It returns %s, which is no row with known columns.",
-                                                    format_type_be(form->prorettype)), forms};
+        return {ERRCODE_DATATYPE_MISMATCH,
+                psprintf("It returns %s, which is no row with known columns.", format_type_be(form->prorettype)),
+                forms};
     return {};
 }
 
@@ -84,8 +84,9 @@ Refusal judge(const Form_pg_proc form, Oid caller, Transform *transform) {
     transform->name.argument_types = format_type_be_qualified(form->proargtypes.values[0]);
     transform->name.result_type =
         psprintf("%s%s", form->proretset ? "SETOF " : "", format_type_be_qualified(form->prorettype));
-    transform->name.signature = psprintf("%s(%s)", quote_qualified_identifier(transform->name.schema, transform->name.name),
-                                         transform->name.argument_types);
+    transform->name.signature =
+        psprintf("%s(%s)", quote_qualified_identifier(transform->name.schema, transform->name.name),
+                 transform->name.argument_types);
     return {};
 }
 
@@ -139,18 +140,20 @@ Transform require_function(Oid function, Oid caller) {
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function with OID %u does not exist", function),
                         errhint("Name a function with its argument types, such as clean_order(orders).")));
     if (refusal.sqlstate != 0)
-        ereport(ERROR, (errcode(refusal.sqlstate), errmsg("function %s cannot be a transform", format_procedure(function)),
-                        errdetail("%s", refusal.detail), errhint("%s", refusal.hint)));
+        ereport(ERROR,
+                (errcode(refusal.sqlstate), errmsg("function %s cannot be a transform", format_procedure(function)),
+                 errdetail("%s", refusal.detail), errhint("%s", refusal.hint)));
     return transform;
 }
 
 Transform require_transform(const char *name, Relation source) {
     catalog::RegisteredTransform registered;
     if (!catalog::find_transform(GetUserId(), name, &registered))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("transform \"%s\" does not exist", name),
-                        errdetail("Role \"%s\" has registered none of this name.", GetUserNameFromId(GetUserId(), false)),
-                        errhint("Register it with stride.register_transform(name, function); the view stride.transforms lists "
-                                "yours.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("transform \"%s\" does not exist", name),
+                 errdetail("Role \"%s\" has registered none of this name.", GetUserNameFromId(GetUserId(), false)),
+                 errhint("Register it with stride.register_transform(name, function); the view stride.transforms lists "
+                         "yours.")));
     const Oid type = argument_type(RelationGetRelid(source), takes_array(registered.function));
     if (!OidIsValid(type) || strcmp(registered.function.argument_types, format_type_be_qualified(type)) != 0)
         ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -160,9 +163,10 @@ Transform require_transform(const char *name, Relation source) {
                         errhint("Give the source that it takes, or register a function that takes this one's rows.")));
     const Oid function = function_by_name(registered.function, type);
     if (!OidIsValid(function))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-                        errmsg("the function %s of transform \"%s\" does not exist", registered.function.signature, name),
-                        errhint("Create it again, or register another function after stride.unregister_transform(name).")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_FUNCTION),
+                 errmsg("the function %s of transform \"%s\" does not exist", registered.function.signature, name),
+                 errhint("Create it again, or register another function after stride.unregister_transform(name).")));
     return require_function(function, GetUserId());
 }
 
@@ -174,8 +178,7 @@ const char *pin_transform(catalog::Job *job) {
     Refusal refusal = {};
     if (!OidIsValid(function) || !judge_function(function, job->owner, &transform, &refusal))
         return psprintf("the transform's function %s does not exist", name.signature);
-    if (refusal.sqlstate != 0)
-        return psprintf("function %s cannot be a transform: %s", name.signature, refusal.detail);
+    if (refusal.sqlstate != 0) return psprintf("function %s cannot be a transform: %s", name.signature, refusal.detail);
     if (strcmp(transform.name.result_type, name.result_type) != 0)
         return psprintf("the transform's function %s returns %s now, not %s", name.signature,
                         transform.name.result_type, name.result_type);

@@ -69,8 +69,8 @@ void require_text(const char *argument, const char *text) {
 }
 
 [[noreturn]] void refuse_form(const char *argument, const char *detail, const char *hint) {
-    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("%s has not the right form", argument), errdetail("%s", detail),
-                    errhint("%s", hint)));
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("%s has not the right form", argument),
+                    errdetail("%s", detail), errhint("%s", hint)));
     pg_unreachable();
 }
 
@@ -94,8 +94,9 @@ SelectStmt *parse_query(const char *text) {
 
 // `before` is what stands before it in the text that locations count in.
 List *parse_assignments(const char *text, int before) {
-    static constexpr const char *hint = "Give what would stand between SET and the end of ON CONFLICT .. DO UPDATE SET, such "
-                                        "as total = t.total + excluded.total.";
+    static constexpr const char *hint =
+        "Give what would stand between SET and the end of ON CONFLICT .. DO UPDATE SET, such "
+        "as total = t.total + excluded.total.";
     require_text("update_set", text);
     char *padded = psprintf("%*s%s%s", before, "", update_prefix, text);
     const int start = before + static_cast<int>(strlen(update_prefix));

@@ -265,8 +265,9 @@ CustomScan *feed_over(Plan *child) {
     foreach (cell, child->targetlist) {
         TargetEntry *entry = lfirst_node(TargetEntry, cell);
         feed->custom_scan_tlist = lappend(feed->custom_scan_tlist, entry_for(entry, OUTER_VAR));
-        plan->targetlist = lappend(plan->targetlist, IsA(entry->expr, Const) ? static_cast<TargetEntry *>(copyObjectImpl(entry))
-                                                                             : entry_for(entry, INDEX_VAR));
+        plan->targetlist =
+            lappend(plan->targetlist, IsA(entry->expr, Const) ? static_cast<TargetEntry *>(copyObjectImpl(entry))
+                                                              : entry_for(entry, INDEX_VAR));
     }
     feed->methods = &scan_methods;
     return feed;
