@@ -106,7 +106,7 @@ void open_page_pool(Relation relation) {
 
 void insert_through_pool(Relation relation, TupleTableSlot **slots, int count, CommandId command,
                          BulkInsertState state) {
-    const Size reserved = RelationGetTargetPageFreeSpace(relation, HEAP_DEFAULT_FILLFACTOR);
+    const Size reserved = static_cast<Size>(RelationGetTargetPageFreeSpace(relation, HEAP_DEFAULT_FILLFACTOR));
     bool pooled = is_pooled(relation, slots, count, reserved);
     for (int done = 0, rows; done < count; done += rows) {
         rows = count - done;
