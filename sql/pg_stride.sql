@@ -68,6 +68,8 @@ CREATE TABLE stride_catalog.job (
     state_reason      text,
     attempt           integer NOT NULL DEFAULT 1,
     failed_starts     integer NOT NULL DEFAULT 0,
+    run_started_at    timestamptz,
+    run_rows_before   bigint NOT NULL DEFAULT 0,
     submitted_at      timestamptz NOT NULL,
     started_at        timestamptz,
     finished_at       timestamptz,
@@ -518,7 +520,8 @@ COMMENT ON FUNCTION stride.check_invariants() IS
 -------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION stride_catalog.live_jobs()
-RETURNS TABLE (job_id bigint, rows_per_second double precision, waiting_for text, chunk_rows bigint)
+RETURNS TABLE (job_id bigint, rows_per_second double precision, waiting_for text, chunk_rows bigint,
+               workers_wanted integer)
 LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'stride_live_jobs';
 COMMENT ON FUNCTION stride_catalog.live_jobs() IS
@@ -635,7 +638,10 @@ SELECT j.job_id,
        coalesce(w.workers, 0)::integer AS workers,
        CASE WHEN NOT p.ended
             THEN coalesce(l.waiting_for,
-                          CASE WHEN j.state = 'queued' OR j.state = 'paused' AND j.mine THEN j.state_reason END)
+                          CASE WHEN j.state = 'queued' OR j.state = 'running' AND w.workers IS NULL
+                                    OR j.state = 'paused' AND j.mine
+                               THEN j.state_reason
+                          END)
        END AS waiting_for,
        s.rows_done,
        s.rows_total_estimate,
@@ -643,7 +649,7 @@ SELECT j.job_id,
        s.retries,
        s.chunks_done,
        coalesce(l.chunk_rows, nullif(j.chunk_rows, 0)::bigint) AS chunk_rows,
-       CASE WHEN NOT p.ended THEN nullif(j.workers, 0) END AS workers_wanted,
+       CASE WHEN NOT p.ended THEN coalesce(nullif(j.workers, 0), l.workers_wanted) END AS workers_wanted,
        date_trunc('milliseconds', coalesce(j.finished_at, clock_timestamp()) - j.started_at) AS elapsed,
        CASE WHEN p.ended THEN 'ended'
             WHEN j.state IN ('queued', 'paused') THEN j.state
@@ -934,7 +940,7 @@ COMMENT ON COLUMN stride.progress.rejected_rows IS 'Rows kept aside with their e
 COMMENT ON COLUMN stride.progress.retries IS 'Chunks tried again, after a passing error or in smaller parts to find a bad row.';
 COMMENT ON COLUMN stride.progress.chunks_done IS 'Committed chunks.';
 COMMENT ON COLUMN stride.progress.chunk_rows IS 'Rows a chunk now; NULL while unknown.';
-COMMENT ON COLUMN stride.progress.workers_wanted IS 'Workers that the job would use now; NULL while it chooses by itself and once it ended.';
+COMMENT ON COLUMN stride.progress.workers_wanted IS 'Workers that the job would use now: as asked for, or what it has chosen by itself; NULL before it has chosen and once it ended.';
 COMMENT ON COLUMN stride.progress.elapsed IS 'Time since the first worker started, up to the end; NULL before.';
 COMMENT ON COLUMN stride.progress.phase IS 'queued, planning, walking, rebuilding indexes, finishing, stopping, paused or ended.';
 COMMENT ON COLUMN stride.progress.owner IS 'The job''s owner.';

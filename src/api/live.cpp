@@ -1,6 +1,7 @@
 // What shared memory knows: live_jobs() and live_workers(), behind the views.
 // Regime: pg.  Shows a caller the jobs of roles whose privileges it has; members of pg_monitor see all.
 #include "bridge/boundary.hpp"
+#include "shared/job_pace.hpp"
 #include "shared/worker_slots.hpp"
 
 namespace stride::api {
@@ -52,19 +53,22 @@ void live_jobs(FunctionCallInfo fcinfo) {
     for (int i = 0; i < count; i++) {
         bool first = true;
         double rate = 0;
+        bool measurable = false;
         int64 chunk_rows = 0;
         const char *waiting_for = "";
         for (int j = 0; j < count; j++) {
             if (views[j].job_id != views[i].job_id) continue;
             first = first && j >= i;
-            rate += views[j].rows_per_second;
+            measurable = measurable || views[j].rows_per_second >= 0;
+            rate += Max(0.0, views[j].rows_per_second);
             chunk_rows = Max(chunk_rows, views[j].chunk_rows);
             if (waiting_for[0] == '\0') waiting_for = views[j].waiting_for;
         }
         if (!first) continue;
+        const int wanted = shared::workers_wanted(MyDatabaseId, views[i].job_id);
         const Datum values[] = {Int64GetDatum(views[i].job_id), Float8GetDatum(rate), CStringGetTextDatum(waiting_for),
-                                Int64GetDatum(chunk_rows)};
-        const bool nulls[lengthof(values)] = {false, false, waiting_for[0] == '\0', chunk_rows == 0};
+                                Int64GetDatum(chunk_rows), Int32GetDatum(wanted)};
+        const bool nulls[lengthof(values)] = {false, !measurable, waiting_for[0] == '\0', chunk_rows == 0, wanted == 0};
         put(reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo), values, nulls);
     }
 }

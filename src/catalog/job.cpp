@@ -13,7 +13,7 @@ namespace {
     "statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target, target_name, relations, "    \
     "relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason, "                             \
     "one_to_one, keeps_last, deletes_source, transform, transform_oid, transform_version, "                            \
-    "state, state_reason, attempt, failed_starts"
+    "state, state_reason, attempt, failed_starts, run_started_at, run_rows_before"
 
 constinit pg::FixedStatement select_job = {
     "SELECT " JOB_COLUMNS " FROM stride_catalog.job WHERE job_id = $1", 1, {INT8OID}, nullptr};
@@ -141,6 +141,8 @@ Job *job_of(const pg::Row &row) {
     job->state_reason = row.text(column++);
     job->attempt = row.int32_or(column++, 1);
     job->failed_starts = row.int32_or(column++, 0);
+    job->run_started_at = row.int64_or(column++, 0);
+    job->run_rows_before = row.int64_or(column++, 0);
     return job;
 }
 

@@ -19,7 +19,9 @@ constinit pg::FixedStatement update_reason = {
 
 constinit pg::FixedStatement update_started = {
     "UPDATE stride_catalog.job SET state = 'running', state_reason = NULL,"
-    " started_at = coalesce(started_at, clock_timestamp()) WHERE job_id = $1",
+    " started_at = coalesce(started_at, clock_timestamp()), run_started_at = clock_timestamp(),"
+    " run_rows_before = (SELECT coalesce(sum(rows_read), 0) FROM stride_catalog.split WHERE job_id = $1)"
+    " WHERE job_id = $1",
     1,
     {INT8OID},
     nullptr};

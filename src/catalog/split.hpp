@@ -97,6 +97,7 @@ struct SplitCounts {
     int64 claimable; // pending and not backing off, or running under a worker that is gone
     int64 halvable;  // running, with stored sample keys inside
     int64 rejected;  // rows, of all splits
+    int64 rows_read;
 };
 SplitCounts count_splits(int64 job_id);
 

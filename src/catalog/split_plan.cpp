@@ -65,7 +65,8 @@ constinit pg::FixedStatement insert_upper_half = {
     nullptr};
 
 constinit pg::FixedStatement select_states = {
-    "SELECT state = 'done', state = 'running', cookie, not_before > $2, upper_sample - lower_sample > 1, rows_rejected"
+    "SELECT state = 'done', state = 'running', cookie, not_before > $2, upper_sample - lower_sample > 1, rows_rejected,"
+    " rows_read"
     " FROM stride_catalog.split WHERE job_id = $1",
     2,
     {INT8OID, TIMESTAMPTZOID},
@@ -173,6 +174,7 @@ SplitCounts count_splits(int64 job_id) {
                    [&](const pg::Row &row) {
                        counts.all++;
                        counts.rejected += row.int64_or(6, 0);
+                       counts.rows_read += row.int64_or(7, 0);
                        if (row.bool_or(1, false)) {
                            counts.done++;
                        } else if (row.bool_or(2, false)) {

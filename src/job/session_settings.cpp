@@ -2,6 +2,8 @@
 // Regime: pg.  Runs no user code but the check hooks of settings.
 #include "job/session_settings.hpp"
 
+#include "settings/settings.hpp"
+
 namespace stride::job {
 namespace {
 
@@ -24,8 +26,12 @@ void capture(JsonbParseState **state, const char *name) {
     push(state, WJB_VALUE, pstrdup(value));
 }
 
+// Custom settings of the session, and defaults of ours that the role or the database brought: the scheduler, too, is to
+// see these.
 bool is_session_custom(const config_generic *setting) {
-    return strchr(setting->name, '.') != nullptr && setting->source == PGC_S_SESSION;
+    if (strchr(setting->name, '.') == nullptr) return false;
+    return setting->source == PGC_S_SESSION ||
+           (setting->source >= PGC_S_DATABASE && settings::is_default_of_job(setting->name));
 }
 
 } // namespace

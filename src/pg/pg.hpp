@@ -58,6 +58,7 @@ extern "C" {
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogdefs.h"
+#include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
 #include "access/xloginsert.h"
 
@@ -169,6 +170,8 @@ extern "C" {
 
 #include "partitioning/partdesc.h"
 
+#include "pgtime.h"
+
 #include "port/atomics.h"
 #include "portability/instr_time.h"
 
@@ -185,6 +188,7 @@ extern "C" {
 #include "storage/block.h"
 #include "storage/bufmgr.h"
 #include "storage/freespace.h"
+#include "storage/fd.h"
 #include "storage/condition_variable.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"

@@ -5,12 +5,14 @@
 
 #include "bridge/attempt.hpp"
 #include "catalog/request.hpp"
+#include "pace/server_signals.hpp"
 #include "settings/settings.hpp"
 #include "pg/test_point.hpp"
 #include "pg/transaction.hpp"
 #include "pg/background.hpp"
 #include "queue/queue.hpp"
 #include "queue/requests.hpp"
+#include "shared/signals.hpp"
 #include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
 
@@ -72,6 +74,14 @@ void apply_requests(Scheduler *scheduler) {
     }
 }
 
+// Once a second for the whole cluster; a signal that can't be read does not keep the others from being read.
+void read_signals_if_due(Scheduler *scheduler) {
+    if (!shared::claim_signals()) return;
+    (void)in_transaction(scheduler, pace::read_replication);
+    (void)in_transaction(scheduler, pace::read_archive);
+    (void)in_transaction(scheduler, pace::read_activity);
+}
+
 // One round over requests and jobs; returns when to look again, -1 if nothing here needs a scheduler.
 long run_round(Scheduler *scheduler) {
     apply_requests(scheduler);
@@ -84,6 +94,7 @@ long run_round(Scheduler *scheduler) {
     });
     if (!read) return queue::active_wait_ms;
     STRIDE_TEST_POINT("scheduler_round");
+    if (jobs != NIL) read_signals_if_due(scheduler);
     long next_ms = -1;
     ListCell *cell;
     foreach (cell, jobs) {

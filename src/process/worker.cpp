@@ -30,7 +30,6 @@ namespace {
 using shared::Phase;
 using shared::Stop;
 
-constexpr long hold_ms = 1000; // a look at stride.enabled
 constexpr double longest_nap_ms = 500;
 constexpr int suspect_chunks = 16; // the rows that may have crashed a worker are done in parts of at most so many
 constexpr int crashes_to_pause = 2;
@@ -43,18 +42,20 @@ bool asked_to_stop(const Worker &worker) {
     return shared::wanted_stop(worker.slot) != Stop::none;
 }
 
-// Loads the job and the settings it runs under; false when it is gone or not this worker's to run.
+// Loads the job; false when it is gone or not this worker's to run.
 bool load_job(Worker *worker) {
     MemoryContextReset(worker->job_memory);
     MemoryContext previous = MemoryContextSwitchTo(worker->job_memory);
     worker->job = catalog::find_job(worker->order.job_id);
-    if (worker->job != nullptr) worker->settings = settings::resolve_settings(worker->job->settings);
     MemoryContextSwitchTo(previous);
     return worker->job != nullptr && worker->job->owner == worker->order.owner;
 }
 
-void apply_settings(const Worker &worker) {
-    SetConfigOption("lock_timeout", psprintf("%dms", worker.settings.lock_timeout), PGC_USERSET, PGC_S_SESSION);
+void apply_settings(Worker *worker) {
+    MemoryContext previous = MemoryContextSwitchTo(worker->job_memory);
+    worker->settings = settings::resolve_settings(worker->job->settings, worker->job->session);
+    MemoryContextSwitchTo(previous);
+    SetConfigOption("lock_timeout", psprintf("%dms", worker->settings.lock_timeout), PGC_USERSET, PGC_S_SESSION);
 }
 
 bool begin(Worker *worker) {
@@ -65,9 +66,9 @@ bool begin(Worker *worker) {
         job::replay_session(worker->job->session);
         // Chunks are parallel among themselves; a parallel plan in each would take the cores twice.
         SetConfigOption("max_parallel_workers_per_gather", "0", PGC_USERSET, PGC_S_SESSION);
-        worker->settings = settings::resolve_settings(worker->job->settings);
-        apply_settings(*worker);
+        apply_settings(worker);
         worker->sizer = core::ChunkSizer(worker->job->chunk_rows, worker->settings.chunk_time);
+        pace::begin(&worker->pacer, *worker->job, worker->slot, TopMemoryContext);
     }
     pg::commit_transaction();
     return mine;
@@ -78,28 +79,42 @@ void reload_if_altered(Worker *worker) {
     if (!shared::take_altered(worker->slot)) return;
     const int32 rows_before = worker->job->chunk_rows;
     const int time_before = worker->settings.chunk_time;
+    MemoryContext previous = CurrentMemoryContext;
     pg::begin_transaction();
     const bool mine = load_job(worker);
-    if (mine) apply_settings(*worker);
+    if (mine) apply_settings(worker);
     pg::commit_transaction();
+    MemoryContextSwitchTo(previous);
     if (!mine) proc_exit(0);
     if (worker->job->chunk_rows != rows_before || worker->settings.chunk_time != time_before)
         worker->sizer = core::ChunkSizer(worker->job->chunk_rows, worker->settings.chunk_time);
 }
 
-// Waits at the chunk boundary while stride.enabled is off.
-void hold_while_disabled(Worker *worker) {
+int64 wanted_rows(const Worker &worker, const catalog::Split &split) {
+    return worker.bisect.limit(core::rows_at_retry(worker.sizer.rows(), split.attempts));
+}
+
+// Waits at the chunk boundary while something holds the job, and returns how many rows the next chunk may have; 0 when the
+// worker is asked to stop.
+int64 await_turn(Worker *worker, const catalog::Split &split) {
     bool held = false;
-    while (!settings::enabled && !asked_to_stop(*worker)) {
+    int64 granted = 0;
+    while (!asked_to_stop(*worker)) {
+        reload_if_altered(worker);
+        const pace::Hold hold = pace::look(&worker->pacer, worker->settings, wanted_rows(*worker, split), &granted);
+        if (hold.reason == nullptr) break;
         if (!held) {
             shared::set_phase(worker->slot, Phase::waiting);
-            shared::set_waiting_for(worker->slot, "stride.enabled is off");
             pgstat_report_activity(STATE_IDLE, nullptr);
         }
         held = true;
-        pg::wait_latch(hold_ms, PG_WAIT_EXTENSION);
+        shared::set_waiting_for(worker->slot, hold.reason);
+        const TimestampTz from = GetCurrentTimestamp();
+        pg::wait_latch(hold.wait_ms, PG_WAIT_EXTENSION);
+        shared::count_wait(worker->slot, from, GetCurrentTimestamp());
     }
     if (held) shared::set_waiting_for(worker->slot, nullptr);
+    return asked_to_stop(*worker) ? 0 : granted;
 }
 
 // Ends the worker, and its transaction, when the extension was dropped and made anew since the job was loaded: the job's id
@@ -256,15 +271,13 @@ bool run_split(Worker *worker, catalog::Split *split) {
         if (!PostmasterIsAlive()) proc_exit(1); // nobody would stop us; the split is taken over after the next start
         CHECK_FOR_INTERRUPTS();
         pg::reload_if_asked();
-        reload_if_altered(worker);
-        hold_while_disabled(worker);
-        if (asked_to_stop(*worker)) {
+        const int64 limit = await_turn(worker, *split);
+        if (limit == 0) {
             return_split(*worker, *split);
             return false;
         }
         worker->carry.wait_ms += shared::take_waited_ms();
         chunk::Work &work = *chunk_work(*worker);
-        const int64 limit = next_limit(*worker, *split);
         show_activity(*worker, *split, limit);
         pgstat_report_activity(STATE_RUNNING, worker->activity);
         chunk::Result result = {};
@@ -275,10 +288,12 @@ bool run_split(Worker *worker, catalog::Split *split) {
         if (error != nullptr) {
             pg::end_time_limit();
             AbortCurrentTransaction();
+            pace::give_up_chunk(&worker->pacer);
             const Next next = handle_chunk_error(worker, FailedChunk{work, identity, split, result, limit, error});
             if (next == Next::same_split) continue;
             return next == Next::other_split;
         }
+        pace::count_chunk(&worker->pacer, worker->settings, result.reach.rows, result.work_ms);
         if (result.outcome == chunk::Outcome::fenced) return true;
         worker->bisect.passed(result.reach.rows);
         if (limit == worker->sizer.rows()) worker->sizer.record(result.reach.rows, result.work_ms);

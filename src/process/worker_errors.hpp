@@ -10,6 +10,7 @@
 #include "settings/settings.hpp"
 #include "catalog/split.hpp"
 #include "chunk/transaction.hpp"
+#include "pace/pacer.hpp"
 #include "shared/worker_order.hpp"
 #include "shared/worker_slots.hpp"
 
@@ -23,6 +24,7 @@ struct Worker {
     Oid extension = InvalidOid;  // that the job was loaded from
     settings::Settings settings = {};
     core::ChunkSizer sizer;
+    pace::Pacer pacer;
     MemoryContext job_memory = nullptr;   // reset when the job's row is read again
     MemoryContext chunk_memory = nullptr; // reset before every chunk
     const char *activity = nullptr;

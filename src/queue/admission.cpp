@@ -2,6 +2,7 @@
 // Regime: pg.  Syscache look-ups only; no user code.
 #include "queue/admission.hpp"
 
+#include "pace/window.hpp"
 #include "settings/settings.hpp"
 #include "pg/clock.hpp"
 #include "queue/queue.hpp"
@@ -10,10 +11,10 @@ namespace stride::queue {
 namespace {
 
 Admission hold(const char *reason) {
-    return Admission{reason, nullptr, 0};
+    return Admission{reason, nullptr, 0, false};
 }
 Admission wait(const char *reason, long ms) {
-    return Admission{nullptr, reason, ms};
+    return Admission{nullptr, reason, ms, false};
 }
 
 } // namespace
@@ -48,9 +49,25 @@ Admission admit(const catalog::Job &job) {
             return wait(psprintf("starts at %s", timestamptz_to_str(job.start_at)),
                         static_cast<long>(Min(left_us / 1000 + 1, static_cast<int64>(idle_wait_ms))));
     }
+    const settings::Settings settings = settings::resolve_settings(job.settings, job.session);
+    if (const char *closed = pace::outside_window(settings.time_window, pace::zone_of(job.session)))
+        return Admission{nullptr, closed, active_wait_ms, true};
     char *reason = nullptr;
     if (!catalog::predecessors_succeeded(job.depends_on, &reason)) return wait(reason, active_wait_ms);
-    return Admission{nullptr, nullptr, 0};
+    return Admission{nullptr, nullptr, 0, false};
+}
+
+const char *spent(const catalog::Job &job, int64 rows_read) {
+    const settings::Settings settings = settings::resolve_settings(job.settings, job.session);
+    const int64 ran_s = (pg::now() - job.run_started_at) / USECS_PER_SEC;
+    const int64 rows = rows_read - job.run_rows_before;
+    if (settings.max_run_time > 0 && ran_s >= settings.max_run_time)
+        return psprintf("max_run_time: it ran for %lld s, limit %d s; resume goes on", static_cast<long long>(ran_s),
+                        settings.max_run_time);
+    if (settings.max_rows > 0 && rows >= settings.max_rows)
+        return psprintf("max_rows: it walked %lld rows, limit %d; resume goes on", static_cast<long long>(rows),
+                        settings.max_rows);
+    return nullptr;
 }
 
 } // namespace stride::queue

@@ -13,6 +13,7 @@
 #include "pg/test_point.hpp"
 #include "queue/rebind.hpp"
 #include "queue/transition.hpp"
+#include "shared/job_pace.hpp"
 #include "shared/worker_order.hpp"
 #include "shared/worker_slots.hpp"
 
@@ -123,6 +124,7 @@ long advance_queued(Queue *queue, Job *job) {
     const char *reason = nullptr;
     const catalog::SplitCounts counts = catalog::count_splits(job->job_id);
     const bool finished = counts.all > 0 && counts.done == counts.all;
+    shared::begin_run(MyDatabaseId, job->job_id, 0);
     if (!finished && top_up(queue, *job, counts, &reason) == 0) {
         catalog::set_reason(job->job_id, reason);
         return slotless_wait_ms;
@@ -174,11 +176,15 @@ long advance_running(Queue *queue, Job *job) {
                  nullptr);
         return -1;
     }
+    const bool idle = shared::count_workers(MyDatabaseId, job->job_id) == 0;
+    const char *over = spent(*job, counts.rows_read);
     const Admission admission = admit(*job);
-    if (admission.hold != nullptr && shared::count_workers(MyDatabaseId, job->job_id) == 0) {
-        hold_job(job, admission.hold);
+    if (over != nullptr || (admission.hold != nullptr && idle)) {
+        hold_job(job, over != nullptr ? over : admission.hold);
         return 0;
     }
+    if (admission.leave) shared::ask_stop(MyDatabaseId, job->job_id, shared::Stop::at_chunk_end);
+    if (idle) shared::begin_run(MyDatabaseId, job->job_id, counts.rows_read - job->run_rows_before);
     const char *reason = nullptr;
     if (admission.wait == nullptr && admission.hold == nullptr) {
         if (walked)

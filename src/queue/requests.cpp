@@ -7,6 +7,7 @@
 #include "pipeline/transform.hpp"
 #include "queue/rebind.hpp"
 #include "queue/transition.hpp"
+#include "shared/job_pace.hpp"
 #include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
 
@@ -35,6 +36,7 @@ void resume(Job *job, const Actor &by) {
     if (job->state == JobState::pausing) {
         shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::chunks, shared::Stop::none);
         shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::indexes, shared::Stop::none);
+        shared::begin_run(MyDatabaseId, job->job_id, 0);
         move_job(job, JobState::running, by, "resume", nullptr);
         return;
     }

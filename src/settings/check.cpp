@@ -62,29 +62,50 @@ const char *describe(const JsonbValue &value) {
     }
 }
 
+// A number's own text, whether it was written as a number or as a text; nullptr if neither.
+char *text_of_number(const JsonbValue &value) {
+    if (value.type == jbvNumeric) return numeric_text(value.val.numeric);
+    if (value.type == jbvString) return pnstrdup(value.val.string.val, static_cast<Size>(value.val.string.len));
+    return nullptr;
+}
+
 Verdict parse_number(const Entry &entry, const JsonbValue &value, int *result) {
-    char *text;
-    if (value.type == jbvNumeric)
-        text = numeric_text(value.val.numeric);
-    else if (value.type == jbvString)
-        text = pnstrdup(value.val.string.val, static_cast<Size>(value.val.string.len));
-    else
-        return Verdict::wrong_type;
+    const char *text = text_of_number(value);
+    if (text == nullptr) return Verdict::wrong_type;
     const char *overflow = nullptr;
     if (!parse_int(text, result, entry.flags, &overflow))
         return value.type == jbvNumeric ? Verdict::out_of_range : Verdict::wrong_type;
     return *result < entry.least || *result > entry.most ? Verdict::out_of_range : Verdict::good;
 }
 
+Verdict parse_fraction(const Entry &entry, const JsonbValue &value, double *result) {
+    const char *text = text_of_number(value);
+    if (text == nullptr || !parse_real(text, result, entry.flags, nullptr)) return Verdict::wrong_type;
+    return *result >= entry.least && *result <= entry.most ? Verdict::good : Verdict::out_of_range;
+}
+
+Verdict parse_text(const Entry &entry, const JsonbValue &value, char **result) {
+    if (value.type != jbvString) return Verdict::wrong_type;
+    *result = pnstrdup(value.val.string.val, static_cast<Size>(value.val.string.len));
+    const char *hint = nullptr;
+    return entry.check != nullptr && entry.check(*result, &hint) != nullptr ? Verdict::out_of_range : Verdict::good;
+}
+
+bool is_size(const Entry &entry) {
+    return (entry.flags & GUC_UNIT_MEMORY) != 0;
+}
+
 const char *allowed(const Entry &entry) {
     if (entry.type == Type::boolean) return "Give true or false.";
     if (entry.type == Type::choice)
         return psprintf("Give \"%s\" or \"%s\".", entry.choices[0].name, entry.choices[1].name);
+    if (entry.type == Type::text) return "Give a text.";
     const char *least = show(entry, entry.least);
     const char *most = show(entry, entry.most);
+    if (entry.type == Type::real) return psprintf("Give a number from %s to %s.", least, most);
     if (base_unit(entry) == nullptr) return psprintf("Give a whole number from %s to %s.", least, most);
-    return psprintf("Give a time from %s to %s, as a text with its unit or as a number in %s.", least, most,
-                    base_unit(entry));
+    return psprintf("Give a %s from %s to %s, as a text with its unit or as a number in %s.",
+                    is_size(entry) ? "size" : "time", least, most, base_unit(entry));
 }
 
 const char *expected(const Entry &entry) {
@@ -92,20 +113,25 @@ const char *expected(const Entry &entry) {
     case Type::boolean:
         return "a boolean";
     case Type::choice:
+    case Type::text:
         return "a text";
+    case Type::real:
+        return "a number";
     default:
-        return base_unit(entry) == nullptr ? "a whole number" : "a time";
+        return base_unit(entry) == nullptr ? "a whole number" : is_size(entry) ? "a size" : "a time";
     }
 }
 
 [[noreturn]] void refuse_value(const Entry &entry, const JsonbValue &value, Verdict verdict) {
+    const char *hint = allowed(entry);
     const char *detail = verdict == Verdict::wrong_type ? psprintf("it is not %s", expected(entry))
                          : entry.type == Type::choice   ? "it is none of the known values"
+                         : entry.type == Type::text     ? entry.check(text_of_number(value), &hint)
                                                         : "it is out of range";
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
              errmsg("invalid value for setting \"%s\": %s", entry.key(), describe(value)),
-             errdetail("The value of \"%s\" cannot be used: %s.", entry.key(), detail), errhint("%s", allowed(entry))));
+             errdetail("The value of \"%s\" cannot be used: %s.", entry.key(), detail), errhint("%s", hint)));
     pg_unreachable();
 }
 
@@ -140,7 +166,7 @@ void check_given(Jsonb *given, bool alters) {
             if (entry == nullptr) refuse_key(string_of(value));
             if (alters && entry->at_submit) refuse_change(*entry);
         } else if (token == WJB_VALUE && value.type != jbvNull) {
-            int parsed = 0;
+            Value parsed = {};
             const Verdict verdict = parse_value(*entry, value, &parsed);
             if (verdict != Verdict::good) refuse_value(*entry, value, verdict);
         }
@@ -155,8 +181,10 @@ void check_count(const char *argument, int value, int most, const char *of_zero)
 
 } // namespace
 
-Verdict parse_value(const Entry &entry, const JsonbValue &value, int *result) {
-    if (entry.type == Type::integer) return parse_number(entry, value, result);
+Verdict parse_value(const Entry &entry, const JsonbValue &value, Value *result) {
+    if (entry.type == Type::integer) return parse_number(entry, value, &result->number);
+    if (entry.type == Type::real) return parse_fraction(entry, value, &result->real);
+    if (entry.type == Type::text) return parse_text(entry, value, &result->text);
     if (entry.type == Type::boolean) {
         bool flag_value = false;
         if (value.type == jbvBool)
@@ -164,23 +192,23 @@ Verdict parse_value(const Entry &entry, const JsonbValue &value, int *result) {
         else if (value.type != jbvString ||
                  !parse_bool_with_len(value.val.string.val, static_cast<size_t>(value.val.string.len), &flag_value))
             return Verdict::wrong_type;
-        *result = flag_value ? 1 : 0;
+        result->number = flag_value ? 1 : 0;
         return Verdict::good;
     }
     if (value.type != jbvString) return Verdict::wrong_type;
     const std::string_view text = string_of(value);
     for (const config_enum_entry *choice = entry.choices; choice->name != nullptr; choice++) {
         if (text.size() == strlen(choice->name) && pg_strncasecmp(text.data(), choice->name, text.size()) == 0) {
-            *result = choice->val;
+            result->number = choice->val;
             return Verdict::good;
         }
     }
     return Verdict::out_of_range;
 }
 
-JsonbValue *value_of(Jsonb *object, const Entry &entry) {
+JsonbValue *value_of(Jsonb *object, const char *key) {
     if (object == nullptr || !JB_ROOT_IS_OBJECT(object)) return nullptr;
-    return getKeyJsonValueFromContainer(&object->root, entry.key(), static_cast<int>(strlen(entry.key())), nullptr);
+    return getKeyJsonValueFromContainer(&object->root, key, static_cast<int>(strlen(key)), nullptr);
 }
 
 Jsonb *check_settings(Jsonb *given, Jsonb *base) {
@@ -189,8 +217,8 @@ Jsonb *check_settings(Jsonb *given, Jsonb *base) {
     (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
     for (const Entry &entry : settings_table()) {
         if (!entry.of_job) continue;
-        JsonbValue *value = value_of(given, entry);
-        if (value == nullptr) value = value_of(base, entry);
+        JsonbValue *value = value_of(given, entry.key());
+        if (value == nullptr) value = value_of(base, entry.key());
         if (value == nullptr || value->type == jbvNull) continue;
         JsonbValue key;
         key.type = jbvString;

@@ -6,7 +6,8 @@
 
 namespace stride::settings {
 
-// A job's settings with the GUC defaults filled in.  Times in ms, sizes in bytes.
+// A job's settings with the GUC defaults filled in.  Times in ms unless said otherwise; 0 = no limit.  Texts are never
+// nullptr; "" = none.
 struct Settings {
     int batch_rows;              // rows of one call of a transform that takes arrays
     int chunk_time;              // target time of a chunk, ms
@@ -14,12 +15,25 @@ struct Settings {
     bool delivery_at_least_once; // "delivery": "exactly_once" | "at_least_once"
     bool freeze_time;
     int history_retention;         // seconds are too fine for it: minutes
+    char *lag_standbys;            // application_names, or "*"
     int lock_timeout;              // ms, a chunk transaction's
+    int max_active_backends;       // client sessions of the cluster that run a statement
+    int max_archive_backlog;       // MB
+    int max_replication_lag;       // ms
+    int max_rows;                  // of one run: since the last start or resume
+    int max_rows_per_second;       // of the whole job
+    int max_run_time;              // seconds, of one run
+    int max_wal_bytes_per_second;  // of the whole job
+    double nice;                   // sleep after a chunk, in times of what it took
+    bool pause_for_vacuum;
     int progress_interval;         // ms between the NOTICEs of run; 0 = quiet
     int retry_delay;               // ms before the first retry of a transient error
     int retry_limit;               // attempts at the same chunk of a transient error before the job pauses
     bool self_reference_per_chunk; // "self_reference": "refuse" | "per_chunk"
     bool statement_sink;           // "sink": "auto" | "statement"
+    char *throttle_query;
+    int throttle_query_timeout;
+    char *time_window;             // "HH:MM-HH:MM"
 };
 
 // GUCs that are not settings of a job.
@@ -40,9 +54,13 @@ void define_gucs();
 // memory context; values stay as they were written ("30s").
 Jsonb *check_settings(Jsonb *given, Jsonb *base);
 
-// The settings in force for a job: the GUCs of this session under `of_job` (nullptr = none).  Raises nothing for a
-// stored value that is no longer in range: its default holds then.
-Settings resolve_settings(Jsonb *of_job);
+// The settings in force for a job: the GUCs of this session under those that were captured in the submitter's session
+// under `of_job` (nullptr = none, each).  Raises nothing for a stored value that is no longer in range: its default holds
+// then.  Texts are in the current memory context.
+Settings resolve_settings(Jsonb *of_job, Jsonb *captured = nullptr);
+
+// True for the GUC of a key of `settings`: one that a submitter's session may bring along.
+bool is_default_of_job(const char *guc);
 
 // The largest values of submit's and alter's arguments of the same names.
 constexpr int most_workers = 1024;

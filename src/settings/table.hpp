@@ -9,7 +9,11 @@
 
 namespace stride::settings {
 
-enum class Type : unsigned char { boolean, integer, choice, text };
+enum class Type : unsigned char { boolean, integer, real, choice, text };
+
+// Says in one clause what is wrong with a text, nullptr if nothing is, and in *hint what to write.  Static or palloc'd;
+// raises nothing.
+using TextCheck = const char *(*)(const char *text, const char **hint);
 
 // One GUC, and with `of_job` one key of `settings`.  A choice has two values, of which the second makes the field true.
 struct Entry {
@@ -21,13 +25,18 @@ struct Entry {
     int initial = 0;
     int least = 0;
     int most = 0;
-    int flags = 0; // GUC_UNIT_MS, GUC_UNIT_MIN or 0
+    int flags = 0; // GUC_UNIT_MS, _S, _MIN, _BYTE, _MB or 0
     const config_enum_entry *choices = nullptr;
     bool *flag = nullptr;
     int *number = nullptr;
+    double *real = nullptr;
     char **string = nullptr;
+    const char *initial_text = "";
+    TextCheck check = nullptr;
     bool Settings::*flag_field = nullptr;
     int Settings::*number_field = nullptr;
+    double Settings::*real_field = nullptr;
+    char *Settings::*text_field = nullptr;
     const char *description = nullptr;
 
     constexpr const char *key() const { return guc + std::string_view("stride.").size(); }
@@ -36,7 +45,7 @@ struct Entry {
 // Every GUC, alphabetical.
 std::span<const Entry> settings_table();
 
-// The unit of a bare number: "ms", "min" or nullptr.
+// The unit of a bare number, such as "ms", or nullptr.
 const char *base_unit(const Entry &entry);
 
 // A value as SHOW writes it: in the largest unit that divides it.  Static or palloc'd.
@@ -44,10 +53,17 @@ const char *show(const Entry &entry, int value);
 
 enum class Verdict : unsigned char { good, wrong_type, out_of_range };
 
-// Reads one value of `settings` jsonb; *result is set when it is good.  Raises nothing.
-Verdict parse_value(const Entry &entry, const JsonbValue &value, int *result);
+// One value, in the member of the entry's type: number also for booleans and choices.  The text is palloc'd.
+struct Value {
+    int number;
+    double real;
+    char *text;
+};
 
-// The value of the entry's key in an object, nullptr if there is none.
-JsonbValue *value_of(Jsonb *object, const Entry &entry);
+// Reads one value of `settings` jsonb; *result is set when it is good.  Raises nothing.
+Verdict parse_value(const Entry &entry, const JsonbValue &value, Value *result);
+
+// The value of a key in an object, nullptr if there is none.
+JsonbValue *value_of(Jsonb *object, const char *key);
 
 } // namespace stride::settings

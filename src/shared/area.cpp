@@ -11,8 +11,14 @@ namespace {
 shmem_request_hook_type previous_request = nullptr;
 shmem_startup_hook_type previous_startup = nullptr;
 
+Size paces_offset() {
+    return MAXALIGN(
+        add_size(offsetof(Area, workers), mul_size(sizeof(WorkerSlot), static_cast<Size>(max_worker_processes))));
+}
+
 Size area_size() {
-    return add_size(offsetof(Area, workers), mul_size(sizeof(WorkerSlot), static_cast<Size>(max_worker_processes)));
+    const Size count = static_cast<Size>(max_worker_processes);
+    return add_size(paces_offset(), mul_size(sizeof(JobPace), count));
 }
 
 void initialise(Area *fresh) {
@@ -20,6 +26,7 @@ void initialise(Area *fresh) {
     fresh->lock = &(GetNamedLWLockTranche("pg_stride"))->lock;
     ConditionVariableInit(&fresh->job_changed);
     fresh->nworkers = max_worker_processes;
+    fresh->paces = reinterpret_cast<JobPace *>(reinterpret_cast<char *>(fresh) + paces_offset());
     for (int i = 0; i < fresh->nworkers; i++) {
         WorkerSlot &slot = fresh->workers[i];
         pg_atomic_init_u32(&slot.stop, 0);

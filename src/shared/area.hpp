@@ -3,6 +3,8 @@
 // Nothing here outlives a crash of the cluster: all of it is rebuilt from the catalog (reliability R14).
 #pragma once
 
+#include "core/pacing.hpp"
+#include "shared/signals.hpp"
 #include "pg/pg.hpp"
 
 namespace stride::shared {
@@ -40,10 +42,11 @@ enum class SlotUse : uint32 {
     failed    // the worker ended before its first heartbeat; the scheduler takes note and frees it
 };
 
-// Rows committed in one second.  Written by the slot's worker.
+// Rows committed in one second, and how much of it was throttled.  Written by the slot's worker.
 struct RateBucket {
     int64 second; // seconds since the PostgreSQL epoch
     int64 rows;
+    double waited_ms;
 };
 
 struct WorkerSlot {
@@ -61,6 +64,7 @@ struct WorkerSlot {
     bool heartbeat; // the worker has connected and loaded its job
     Latch *latch;
     char waiting_for[reason_bytes];
+    int64 reserved_rows; // of the chunk that runs, out of the run's budget
     // Atomics: stop by the scheduler, the others by the worker.
     pg_atomic_uint32 stop;
     pg_atomic_uint32 altered; // raised by the scheduler when the job's settings have changed
@@ -71,6 +75,22 @@ struct WorkerSlot {
     pg_atomic_uint64 chunk_rows;
     pg_atomic_uint64 since;        // TimestampTz
     RateBucket rate[rate_seconds]; // written by the worker under the lock
+};
+
+// The pace of one job, see shared/job_pace.hpp.  Guarded by the lock.
+struct JobPace {
+    Oid database;
+    int64 job_id; // 0 = free
+    // Written by the job's workers.
+    core::RateDebt rows;
+    core::RateDebt wal;
+    int64 rows_done; // in this run; its first value is the scheduler's
+    TimestampTz query_claimed_at;
+    bool query_runs;
+    TimestampTz query_read_at;
+    double query_value;
+    // Written by the scheduler.
+    int workers_wanted;
 };
 
 struct DatabaseSlot {
@@ -96,6 +116,8 @@ struct Area {
     bool probe_all;                // guarded by the lock: a wake-up found no database slot
     DatabaseSlot databases[max_databases];
     CancelFlag cancel_flags[max_cancel_flags];
+    Signals signals;
+    JobPace *paces; // as many as workers, behind them
     int nworkers; // = max_worker_processes
     WorkerSlot workers[FLEXIBLE_ARRAY_MEMBER];
 };

@@ -37,6 +37,7 @@ void clear(WorkerSlot &slot) {
     slot.heartbeat = false;
     slot.latch = nullptr;
     slot.waiting_for[0] = '\0';
+    slot.reserved_rows = 0;
     pg_atomic_write_u32(&slot.stop, static_cast<uint32>(Stop::none));
     pg_atomic_write_u32(&slot.altered, 0);
     pg_atomic_write_u32(&slot.phase, static_cast<uint32>(Phase::starting));
@@ -63,6 +64,29 @@ int free_worker_number(Oid database, int64 job_id) {
             used = used || (is_of(area->workers[i], database, job_id) && area->workers[i].worker == number);
         if (!used) return number;
     }
+}
+
+// The slot's bucket for a second; what it held of an older one is dropped.
+RateBucket &bucket_of(WorkerSlot *slot, int64 second) {
+    RateBucket &bucket = slot->rate[second % rate_seconds];
+    if (bucket.second != second) bucket = RateBucket{second, 0, 0};
+    return bucket;
+}
+
+// Rows a second over the last whole seconds that the worker ran, throttled time left out; -1 if too little of it is left.
+double rate_of(const WorkerSlot &slot, int64 second) {
+    constexpr double least_active_ms = 100;
+    int64 rows = 0;
+    int64 oldest = second;
+    double waited_ms = 0;
+    for (const RateBucket &bucket : slot.rate) {
+        if (bucket.second >= second || bucket.second < second - (rate_seconds - 1)) continue;
+        rows += bucket.rows;
+        waited_ms += bucket.waited_ms;
+        oldest = Min(oldest, bucket.second);
+    }
+    const double active_ms = static_cast<double>(second - oldest) * 1000 - waited_ms;
+    return active_ms < least_active_ms ? -1 : static_cast<double>(rows) * 1000 / active_ms;
 }
 
 } // namespace
@@ -181,13 +205,23 @@ double take_waited_ms() {
 }
 
 void count_rows(WorkerSlot *slot, int64 rows, TimestampTz now) {
-    const int64 second = now / usecs_per_second;
     LWLockAcquire(area->lock, LW_EXCLUSIVE);
-    RateBucket &bucket = slot->rate[second % rate_seconds];
-    if (bucket.second != second) bucket = RateBucket{second, 0};
-    bucket.rows += rows;
+    bucket_of(slot, now / usecs_per_second).rows += rows;
     LWLockRelease(area->lock);
     pg_atomic_fetch_add_u64(&slot->rows_done, rows);
+}
+
+void count_wait(WorkerSlot *slot, TimestampTz from, TimestampTz to) {
+    // A wait that is longer than the window fills all of it.
+    from = Max(from, to - rate_seconds * usecs_per_second);
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    while (from < to) {
+        const int64 second = from / usecs_per_second;
+        const TimestampTz end = Min(to, (second + 1) * usecs_per_second);
+        bucket_of(slot, second).waited_ms += static_cast<double>(end - from) / 1000;
+        from = end;
+    }
+    LWLockRelease(area->lock);
 }
 
 Stop wanted_stop(WorkerSlot *slot) {
@@ -303,19 +337,11 @@ bool is_live(int64 cookie) {
 
 bool view_worker(int index, TimestampTz now, WorkerView *view) {
     const int64 second = now / usecs_per_second;
-    int64 rows = 0;
-    int64 oldest = second;
-
     LWLockAcquire(area->lock, LW_SHARED);
     const WorkerSlot slot = area->workers[index];
     LWLockRelease(area->lock);
     if (slot.use != SlotUse::attached) return false;
 
-    for (const RateBucket &bucket : slot.rate) {
-        if (bucket.second >= second || bucket.second < second - (rate_seconds - 1)) continue;
-        rows += bucket.rows;
-        oldest = Min(oldest, bucket.second);
-    }
     *view = WorkerView{};
     view->database = slot.database;
     view->owner = slot.owner;
@@ -329,7 +355,7 @@ bool view_worker(int index, TimestampTz now, WorkerView *view) {
     view->chunk_rows = static_cast<int64>(slot.chunk_rows.value);
     view->since = static_cast<TimestampTz>(slot.since.value);
     strlcpy(view->waiting_for, slot.waiting_for, sizeof(view->waiting_for));
-    view->rows_per_second = second > oldest ? static_cast<double>(rows) / static_cast<double>(second - oldest) : 0;
+    view->rows_per_second = rate_of(slot, second);
     return true;
 }
 

@@ -29,6 +29,7 @@ void set_phase(WorkerSlot *slot, Phase phase);
 void set_waiting_for(WorkerSlot *slot, const char *reason); // nullptr = runs freely
 double take_waited_ms(); // how long this worker had something to wait for, since it last asked
 void count_rows(WorkerSlot *slot, int64 rows, TimestampTz now);
+void count_wait(WorkerSlot *slot, TimestampTz from, TimestampTz to); // throttled time, which no rate counts
 Stop wanted_stop(WorkerSlot *slot);
 bool take_altered(WorkerSlot *slot);
 
@@ -58,7 +59,7 @@ struct WorkerView {
     int64 chunk_rows;
     TimestampTz since;
     char waiting_for[reason_bytes];
-    double rows_per_second; // over the last ten whole seconds that the worker ran
+    double rows_per_second; // over the last ten whole seconds that the worker ran, throttled time left out; -1 = unknown
 };
 bool view_worker(int index, TimestampTz now, WorkerView *view);
 
