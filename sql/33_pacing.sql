@@ -61,8 +61,7 @@ CREATE TABLE brake AS SELECT 3 AS pressure;
 SELECT stride.submit('UPDATE paced SET n = n + 1', workers => 2, chunk_rows => 100,
                      settings => '{"throttle_query": "SELECT pressure FROM brake"}') AS job \gset
 CALL await(format('waits(%s, %L)', :job, 'throttle_query: it returned 3, limit 0'));
-SELECT count(*) AS with_transaction FROM pg_stat_activity
-WHERE application_name = 'pg_stride job ' || :job AND (xact_start IS NOT NULL OR backend_xmin IS NOT NULL);
+CALL await(format('NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %L AND (xact_start IS NOT NULL OR backend_xmin IS NOT NULL))', 'pg_stride job ' || :job));
 SELECT rows_done, rows_per_second, eta FROM stride.progress WHERE job_id = :job;
 SELECT bool_or(phase = 'waiting') AS shown_as_waiting FROM stride.workers WHERE job_id = :job;
 UPDATE brake SET pressure = 0;

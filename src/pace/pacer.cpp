@@ -126,14 +126,14 @@ Hold check_query(Pacer *pacer, const Settings &settings) {
     if (settings.throttle_query[0] == '\0') return nothing;
     if (shared::claim_query(pacer->job)) {
         double value = 0;
-        const bool good = run_throttle_query(settings.throttle_query, settings.throttle_query_timeout, pacer->memory,
-                                             &value, &pacer->query_sqlstate);
-        shared::set_answer(pacer->job, good, value);
+        const int sqlstate =
+            run_throttle_query(settings.throttle_query, settings.throttle_query_timeout, pacer->memory, &value);
+        shared::set_answer(pacer->job, sqlstate, value);
     }
     const shared::QueryAnswer answer = shared::answer_of(pacer->job);
     if (is_lost(*pacer, answer.read_at))
         return Hold{psprintf("throttle_query: it could not be read for %g s, SQLSTATE %s", core::signal_lost_ms / 1000,
-                             unpack_sql_state(pacer->query_sqlstate)),
+                             unpack_sql_state(answer.sqlstate)),
                     signal_look_ms};
     // At the beginning of a run there is no answer of now yet, but for that of another worker, who asks.
     if (answer.runs && pg::now() - answer.read_at > 2 * USECS_PER_SEC)

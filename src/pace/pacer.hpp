@@ -19,7 +19,6 @@ struct Pacer {
     TimestampTz chunk_ended_at = 0; // of the last chunk, 0 = none
     double chunk_ms = 0;
     uint64 wal_counted = 0; // of this process, as far as it is paid for
-    int query_sqlstate = 0; // of the last throttle_query that failed
 };
 
 // `memory` is the parent of the pacer's own context.  The caller is in a transaction.

@@ -26,7 +26,7 @@ double read_number(const char *query) {
 
 } // namespace
 
-bool run_throttle_query(const char *query, int timeout_ms, MemoryContext keep, double *value, int *sqlstate) {
+int run_throttle_query(const char *query, int timeout_ms, MemoryContext keep, double *value) {
     MemoryContext previous = CurrentMemoryContext;
     ErrorData *error = bridge::attempt(keep, [&] {
         pg::begin_transaction();
@@ -43,8 +43,7 @@ bool run_throttle_query(const char *query, int timeout_ms, MemoryContext keep, d
     // What the query has set is undone with it.
     AbortCurrentTransaction();
     MemoryContextSwitchTo(previous);
-    if (error != nullptr) *sqlstate = error->sqlerrcode;
-    return error == nullptr;
+    return error == nullptr ? 0 : error->sqlerrcode;
 }
 
 } // namespace stride::pace

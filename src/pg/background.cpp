@@ -18,12 +18,13 @@ void reload_if_asked() {
     ProcessConfigFile(PGC_SIGHUP);
 }
 
-void wait_latch(long timeout_ms, uint32 wait_event) {
+bool wait_latch(long timeout_ms, uint32 wait_event) {
     const int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout_ms >= 0 ? WL_TIMEOUT : 0);
-    (void)WaitLatch(MyLatch, events, timeout_ms, wait_event);
+    const int woken = WaitLatch(MyLatch, events, timeout_ms, wait_event);
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();
     reload_if_asked();
+    return (woken & WL_LATCH_SET) != 0;
 }
 
 BackgroundWorker describe_worker(const char *type, const char *name, const char *function) {

@@ -10,6 +10,7 @@
 #include "pg/test_point.hpp"
 #include "pg/transaction.hpp"
 #include "pg/background.hpp"
+#include "queue/automatic.hpp"
 #include "queue/queue.hpp"
 #include "queue/requests.hpp"
 #include "shared/signals.hpp"
@@ -70,7 +71,10 @@ void apply_requests(Scheduler *scheduler) {
             if (queue::apply_request(*request)) catalog::delete_request(request->request_id);
         });
         // A request that cannot be applied is dropped, with a line in the log, rather than tried for ever.
-        if (!applied) (void)in_transaction(scheduler, [&] { catalog::delete_request(request->request_id); });
+        if (applied)
+            queue::announce_request(*request);
+        else
+            (void)in_transaction(scheduler, [&] { catalog::delete_request(request->request_id); });
     }
 }
 
@@ -85,7 +89,7 @@ void read_signals_if_due(Scheduler *scheduler) {
 // One round over requests and jobs; returns when to look again, -1 if nothing here needs a scheduler.
 long run_round(Scheduler *scheduler) {
     apply_requests(scheduler);
-    queue::reap_unstarted(&scheduler->queue);
+    queue::begin_round(&scheduler->queue);
     List *jobs = NIL;
     Oid extension = InvalidOid;
     const bool read = in_transaction(scheduler, [&] {
@@ -120,6 +124,16 @@ void purge_if_due(Scheduler *scheduler) {
                          [] { catalog::purge_history(settings::resolve_settings(nullptr).history_retention); });
 }
 
+// Waits until the next round is due or somebody wakes us, and looks at the workers of jobs that choose their number.
+void nap(Scheduler *scheduler, long wait_ms) {
+    while (wait_ms > 0) {
+        const long step_ms = scheduler->queue.automatic == NIL ? wait_ms : Min(wait_ms, queue::look_ms);
+        if (pg::wait_latch(step_ms, PG_WAIT_EXTENSION)) return;
+        if (queue::look_at_workers(&scheduler->queue)) return;
+        wait_ms -= step_ms;
+    }
+}
+
 void withdraw(int, Datum database) {
     shared::drop_scheduler(DatumGetObjectId(database));
 }
@@ -147,7 +161,7 @@ void scheduler_main(Oid database) {
         const long wait_ms = installed ? run_round(&scheduler) : -1;
         pgstat_report_activity(STATE_IDLE, nullptr);
         if (wait_ms < 0 && shared::retire_scheduler(database, seen)) return;
-        if (wait_ms > 0) pg::wait_latch(wait_ms, PG_WAIT_EXTENSION);
+        nap(&scheduler, wait_ms);
         CHECK_FOR_INTERRUPTS();
     }
 }

@@ -90,8 +90,11 @@ void reload_if_altered(Worker *worker) {
         worker->sizer = core::ChunkSizer(worker->job->chunk_rows, worker->settings.chunk_time);
 }
 
-int64 wanted_rows(const Worker &worker, const catalog::Split &split) {
-    return worker.bisect.limit(core::rows_at_retry(worker.sizer.rows(), split.attempts));
+// How many rows the next chunk of the split is to have.
+int64 next_limit(const Worker &worker, const catalog::Split &split) {
+    int64 limit = core::rows_at_retry(worker.sizer.rows(), split.attempts);
+    if (split.suspect_rows > 0) limit = Min(limit, Max(static_cast<int64>(1), split.suspect_rows / suspect_chunks));
+    return worker.bisect.limit(limit);
 }
 
 // Waits at the chunk boundary while something holds the job, and returns how many rows the next chunk may have; 0 when the
@@ -101,7 +104,7 @@ int64 await_turn(Worker *worker, const catalog::Split &split) {
     int64 granted = 0;
     while (!asked_to_stop(*worker)) {
         reload_if_altered(worker);
-        const pace::Hold hold = pace::look(&worker->pacer, worker->settings, wanted_rows(*worker, split), &granted);
+        const pace::Hold hold = pace::look(&worker->pacer, worker->settings, next_limit(*worker, split), &granted);
         if (hold.reason == nullptr) break;
         if (!held) {
             shared::set_phase(worker->slot, Phase::waiting);
@@ -124,7 +127,9 @@ void require_same_extension(const Worker &worker) {
 }
 
 bool plan_job(const catalog::Job &job) {
-    return job.retry_of != 0 ? job::plan_retry(job, job.workers) : walk::plan_splits(job, job.workers);
+    // A job that chooses its number of workers may come to need as many splits as it may have workers.
+    const int workers = job.workers > 0 ? job.workers : settings::max_workers_per_job;
+    return job.retry_of != 0 ? job::plan_retry(job, workers) : walk::plan_splits(job, workers);
 }
 
 // The work of a chunk of the job, in the current memory context.
@@ -165,13 +170,6 @@ bool plan(Worker *worker) {
         if (!asked_to_stop(*worker)) record_planning_error(worker, error);
         return false;
     }
-}
-
-// How many rows the next chunk of the split may have.
-int64 next_limit(const Worker &worker, const catalog::Split &split) {
-    int64 limit = core::rows_at_retry(worker.sizer.rows(), split.attempts);
-    if (split.suspect_rows > 0) limit = Min(limit, Max(static_cast<int64>(1), split.suspect_rows / suspect_chunks));
-    return worker.bisect.limit(limit);
 }
 
 int compare_keys(ArrayType *a, ArrayType *b, void *key) {

@@ -2,13 +2,12 @@
 // Regime: pg.  Catalog reads and writes of the scheduler's own; never waits for a lock of a user.
 #include "queue/queue.hpp"
 
-#include <unistd.h>
-
 #include "settings/settings.hpp"
 #include "catalog/dropped_index.hpp"
 #include "catalog/request.hpp"
 #include "catalog/split.hpp"
 #include "queue/admission.hpp"
+#include "queue/automatic.hpp"
 #include "pg/background.hpp"
 #include "pg/test_point.hpp"
 #include "queue/rebind.hpp"
@@ -26,11 +25,6 @@ using core::JobState;
 constexpr catalog::Actor ourselves = {nullptr, nullptr};
 constexpr int failed_starts_to_hold = 3;
 constexpr int64 spare_start_pause_us = 2000000;
-
-int wanted_workers(const Job &job) {
-    if (job.workers > 0) return job.workers;
-    return Max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
-}
 
 const char *full_reason(shared::Take take) {
     switch (take) {
@@ -86,21 +80,23 @@ bool may_start_spare(Queue *queue) {
 // Tops a job's workers up; *reason says why there are fewer than wanted.
 int top_up(Queue *queue, const Job &job, const catalog::SplitCounts &counts, const char **reason) {
     int running = shared::count_workers(MyDatabaseId, job.job_id);
+    const int wanted = wanted_workers(queue, job);
     const bool planned = counts.all > 0;
     int64 useful = planned ? counts.claimable : (running == 0 ? 1 : 0);
-    if (planned && useful == 0 && counts.halvable > 0 && running < wanted_workers(job) && may_start_spare(queue))
-        useful = 1;
-    while (running < wanted_workers(job) && useful-- > 0) {
+    if (planned && useful == 0 && counts.halvable > 0 && running < wanted && may_start_spare(queue)) useful = 1;
+    while (running < wanted && useful-- > 0) {
         *reason = start_worker(queue, job, shared::Task::chunks);
         if (*reason != nullptr) break;
         running++;
     }
+    if (running > wanted) shared::ask_surplus_stop(MyDatabaseId, job.job_id, wanted);
+    queue->starved = queue->starved || (running == 0 && *reason != nullptr);
     return running;
 }
 
 // As many workers as there are indexes to be rebuilt, up to those wanted.
 void top_up_rebuild(Queue *queue, const Job &job, const catalog::DroppedIndexCounts &dropped, const char **reason) {
-    const int64 useful = Min(static_cast<int64>(wanted_workers(job)), dropped.due);
+    const int64 useful = Min(static_cast<int64>(wanted_workers(queue, job)), dropped.due);
     for (int64 running = shared::count_workers(MyDatabaseId, job.job_id); running < useful; running++) {
         *reason = start_worker(queue, job, shared::Task::indexes);
         if (*reason != nullptr) break;
@@ -177,13 +173,14 @@ long advance_running(Queue *queue, Job *job) {
         return -1;
     }
     const bool idle = shared::count_workers(MyDatabaseId, job->job_id) == 0;
-    const char *over = spent(*job, counts.rows_read);
+    const char *over = walked ? nullptr : spent(*job, counts.rows_read);
     const Admission admission = admit(*job);
     if (over != nullptr || (admission.hold != nullptr && idle)) {
         hold_job(job, over != nullptr ? over : admission.hold);
         return 0;
     }
-    if (admission.leave) shared::ask_stop(MyDatabaseId, job->job_id, shared::Stop::at_chunk_end);
+    if (admission.leave)
+        shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::chunks, shared::Stop::at_chunk_end);
     if (idle) shared::begin_run(MyDatabaseId, job->job_id, counts.rows_read - job->run_rows_before);
     const char *reason = nullptr;
     if (admission.wait == nullptr && admission.hold == nullptr) {
@@ -279,7 +276,9 @@ long advance_job(Queue *queue, Job *job) {
     }
 }
 
-void reap_unstarted(Queue *queue) {
+void begin_round(Queue *queue) {
+    queue->starving = queue->starved;
+    queue->starved = false;
     ListCell *cell;
     foreach (cell, queue->started) {
         StartedWorker *started = static_cast<StartedWorker *>(lfirst(cell));

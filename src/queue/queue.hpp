@@ -20,6 +20,9 @@ struct StartedWorker {
 struct Queue {
     MemoryContext memory; // lives as long as the scheduler
     List *started;        // List of StartedWorker *
+    List *automatic;      // queue/automatic.cpp's: the jobs that choose their number of workers
+    bool starved;         // in this round a job got no worker at all
+    bool starving;        // in the last round one did not
     TimestampTz
         next_spare_start; // when a worker may be started again for a job that has nothing to claim, only to halve
 };
@@ -28,7 +31,7 @@ struct Queue {
 // scheduler (paused, finished).
 long advance_job(Queue *queue, catalog::Job *job);
 
-// Gives back the slots of workers that ended without ever attaching.
-void reap_unstarted(Queue *queue);
+// Begins a round over all jobs: gives back the slots of workers that ended without ever attaching.
+void begin_round(Queue *queue);
 
 } // namespace stride::queue

@@ -76,7 +76,6 @@ void alter(const Job &job, const Actor &by, Jsonb *arguments) {
     char *detail = JsonbToCString(nullptr, &arguments->root, VARSIZE(arguments));
     catalog::append_event(job.job_id, by, "alter", core::name(job.state), core::name(job.state), detail);
     const Job *altered = catalog::find_job(job.job_id);
-    shared::tell_altered(MyDatabaseId, job.job_id);
     if (altered->workers > 0) shared::ask_surplus_stop(MyDatabaseId, job.job_id, altered->workers);
 }
 
@@ -116,6 +115,10 @@ bool apply_request(const catalog::Request &request) {
         elog(ERROR, "unknown request \"%s\" for job %lld", request.action, static_cast<long long>(request.job_id));
     }
     return true;
+}
+
+void announce_request(const catalog::Request &request) {
+    if (strcmp(request.action, "alter") == 0) shared::tell_altered(MyDatabaseId, request.job_id);
 }
 
 void apply_cancel_flags() {

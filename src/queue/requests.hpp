@@ -10,6 +10,9 @@ namespace stride::queue {
 // or alter of a job that is pausing): it then stays in the table.
 bool apply_request(const catalog::Request &request);
 
+// Tells workers of a request whose transaction has committed: before, they would read the job's row as it was.
+void announce_request(const catalog::Request &request);
+
 // Turns the cancel flags of this database into cancels.
 void apply_cancel_flags();
 

@@ -85,8 +85,10 @@ struct JobPace {
     core::RateDebt rows;
     core::RateDebt wal;
     int64 rows_done; // in this run; its first value is the scheduler's
+    int64 chunks_done;
     TimestampTz query_claimed_at;
     bool query_runs;
+    int query_sqlstate; // of the last try, 0 = it was good
     TimestampTz query_read_at;
     double query_value;
     // Written by the scheduler.

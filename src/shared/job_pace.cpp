@@ -78,6 +78,14 @@ int workers_wanted(Oid database, int64 job_id) {
     return workers;
 }
 
+RunView view_run(Oid database, int64 job_id) {
+    LWLockAcquire(area->lock, LW_SHARED);
+    const JobPace *pace = find(database, job_id);
+    const RunView run = pace == nullptr ? RunView{0, 0} : RunView{pace->rows_done, pace->chunks_done};
+    LWLockRelease(area->lock);
+    return run;
+}
+
 void owe(JobPace *pace, double rows_rate, double rows, double wal_rate, double wal_bytes) {
     const double now = now_ms();
     LWLockAcquire(area->lock, LW_EXCLUSIVE);
@@ -121,6 +129,7 @@ int64 reserve_rows(JobPace *pace, WorkerSlot *slot, int64 rows, int64 most) {
 void commit_rows(JobPace *pace, WorkerSlot *slot, int64 rows) {
     LWLockAcquire(area->lock, LW_EXCLUSIVE);
     pace->rows_done += rows;
+    pace->chunks_done += rows > 0 ? 1 : 0;
     slot->reserved_rows = 0;
     LWLockRelease(area->lock);
 }
@@ -137,11 +146,12 @@ bool claim_query(JobPace *pace) {
     return due;
 }
 
-void set_answer(JobPace *pace, bool good, double value) {
+void set_answer(JobPace *pace, int sqlstate, double value) {
     const TimestampTz now = pg::now();
     LWLockAcquire(area->lock, LW_EXCLUSIVE);
     pace->query_runs = false;
-    if (good) {
+    pace->query_sqlstate = sqlstate;
+    if (sqlstate == 0) {
         pace->query_value = value;
         pace->query_read_at = now;
     }
@@ -150,7 +160,7 @@ void set_answer(JobPace *pace, bool good, double value) {
 
 QueryAnswer answer_of(JobPace *pace) {
     LWLockAcquire(area->lock, LW_SHARED);
-    const QueryAnswer answer = {pace->query_value, pace->query_read_at, pace->query_runs};
+    const QueryAnswer answer = {pace->query_value, pace->query_read_at, pace->query_runs, pace->query_sqlstate};
     LWLockRelease(area->lock);
     return answer;
 }

@@ -16,6 +16,13 @@ JobPace *pace_of(Oid database, int64 job_id);
 void set_workers_wanted(Oid database, int64 job_id, int workers);
 int workers_wanted(Oid database, int64 job_id);
 
+// What the job's workers have done, as far as it was counted here.
+struct RunView {
+    int64 rows;
+    int64 chunks;
+};
+RunView view_run(Oid database, int64 job_id);
+
 // The rows and the WAL of a committed chunk.  A rate of 0 is no limit.
 void owe(JobPace *pace, double rows_rate, double rows, double wal_rate, double wal_bytes);
 
@@ -35,9 +42,10 @@ struct QueryAnswer {
     double value;
     TimestampTz read_at; // 0 = never
     bool runs;           // a worker is about to read it anew
+    int sqlstate;        // of the last try, 0 = it was good
 };
 bool claim_query(JobPace *pace); // true for one worker a second: it runs the query, and then gives its answer
-void set_answer(JobPace *pace, bool good, double value);
+void set_answer(JobPace *pace, int sqlstate, double value); // 0 = it was good
 QueryAnswer answer_of(JobPace *pace);
 
 } // namespace stride::shared

@@ -89,33 +89,44 @@ double rate_of(const WorkerSlot &slot, int64 second) {
     return active_ms < least_active_ms ? -1 : static_cast<double>(rows) * 1000 / active_ms;
 }
 
+struct Taken {
+    int all;
+    int of_job;
+    int of_role;
+};
+
+// The slots in use; under the lock.
+Taken count_taken(Oid database, Oid owner, int64 job_id) {
+    Taken taken = {};
+    for (int i = 0; i < area->nworkers; i++) {
+        const WorkerSlot &slot = area->workers[i];
+        if (slot.use == SlotUse::free) continue;
+        taken.all++;
+        taken.of_job += is_of(slot, database, job_id) ? 1 : 0;
+        taken.of_role += slot.owner == owner ? 1 : 0;
+    }
+    return taken;
+}
+
 } // namespace
 
 Take take_slot(Oid database, Oid owner, int64 job_id, Task task, const Caps &caps, int *index, int64 *cookie,
                int32 *worker) {
     const int64 fresh_cookie = random_cookie();
-    int all = 0;
-    int of_job = 0;
-    int of_role = 0;
     int spare = -1;
     Take result = Take::taken;
 
     LWLockAcquire(area->lock, LW_EXCLUSIVE);
     for (int i = 0; i < area->nworkers; i++) {
         const WorkerSlot &slot = area->workers[i];
-        if (slot.use == SlotUse::free) {
-            if (spare < 0) spare = i;
-            continue;
-        }
-        all++;
-        of_job += is_of(slot, database, job_id) ? 1 : 0;
-        of_role += slot.owner == owner ? 1 : 0;
+        if (spare < 0 && slot.use == SlotUse::free) spare = i;
     }
-    if (spare < 0 || all >= caps.cluster) {
+    const Taken taken = count_taken(database, owner, job_id);
+    if (spare < 0 || taken.all >= caps.cluster) {
         result = Take::cluster_full;
-    } else if (of_job >= caps.per_job) {
+    } else if (taken.of_job >= caps.per_job) {
         result = Take::job_full;
-    } else if (of_role >= caps.per_role) {
+    } else if (taken.of_role >= caps.per_role) {
         result = Take::role_full;
     } else {
         WorkerSlot &slot = area->workers[spare];
@@ -245,6 +256,31 @@ int count_workers(Oid database, int64 job_id, Task task) {
     }
     LWLockRelease(area->lock);
     return count;
+}
+
+int count_spare(Oid database, Oid owner, int64 job_id, const Caps &caps) {
+    LWLockAcquire(area->lock, LW_SHARED);
+    const Taken taken = count_taken(database, owner, job_id);
+    LWLockRelease(area->lock);
+    const int spare = Min(Min(area->nworkers, caps.cluster) - taken.all,
+                          Min(caps.per_job - taken.of_job, caps.per_role - taken.of_role));
+    return Max(0, spare);
+}
+
+ProcessesView view_processes(Oid database, int64 job_id) {
+    ProcessesView view = {};
+    LWLockAcquire(area->lock, LW_SHARED);
+    for (int i = 0; i < area->nworkers && view.count < max_processes_seen; i++) {
+        WorkerSlot &slot = area->workers[i];
+        if (!is_of(slot, database, job_id) || slot.task != Task::chunks) continue;
+        if (slot.use != SlotUse::attached || !slot.heartbeat) continue;
+        const Phase phase = static_cast<Phase>(pg_atomic_read_u32(&slot.phase));
+        if (phase == Phase::starting || phase == Phase::planning) continue;
+        view.pids[view.count] = slot.pid;
+        view.throttled[view.count++] = phase == Phase::waiting;
+    }
+    LWLockRelease(area->lock);
+    return view;
 }
 
 void ask_stop(Oid database, int64 job_id, Task task, Stop stop) {

@@ -37,6 +37,16 @@ bool take_altered(WorkerSlot *slot);
 int count_workers(Oid database, int64 job_id);
 int count_workers(Oid database, int64 job_id, Task task);
 void ask_stop(Oid database, int64 job_id, Task task, Stop stop); // Stop::now also sends SIGTERM to attached workers
+int count_spare(Oid database, Oid owner, int64 job_id, const Caps &caps); // how many more workers the job may take now
+
+// The job's processes that run chunks, as many as fit.
+constexpr int max_processes_seen = 256;
+struct ProcessesView {
+    int count;
+    int pids[max_processes_seen];
+    bool throttled[max_processes_seen]; // waits for a throttle, a back-off or a switch
+};
+ProcessesView view_processes(Oid database, int64 job_id);
 void ask_surplus_stop(Oid database, int64 job_id, int keep); // lets the highest-numbered workers over `keep` end
 void tell_altered(Oid database, int64 job_id);               // workers read their job's row again before the next chunk
 bool has_heartbeat(Oid database, int64 job_id);              // some worker of the job got as far as its loop
