@@ -38,8 +38,9 @@ constinit pg::FixedStatement update_checkpoint = {
     " UPDATE stride_catalog.split SET position_key = $6, state = CASE WHEN $7 THEN 'done' ELSE state END,"
     " cookie = CASE WHEN $7 THEN NULL ELSE cookie END, chunks = chunks + 1, attempts = 0, not_before = NULL,"
     " last_error = NULL, retries = retries + $24, chunk_limit = $25,"
-    " crashes = CASE WHEN suspect_rows > $10 + $23 THEN crashes ELSE 0 END,"
-    " suspect_rows = greatest(suspect_rows - $10 - $23, 0), rows_read = rows_read + $10 + $23,"
+    " crashes = CASE WHEN suspect_rows > $10 + $23 AND NOT $7 THEN crashes ELSE 0 END,"
+    " suspect_rows = CASE WHEN $7 THEN 0 ELSE greatest(suspect_rows - $10 - $23, 0) END, rows_read = rows_read + $10 + "
+    "$23,"
     " rows_rejected = rows_rejected + $23, rows_written = rows_written + $11, rows_filtered = rows_filtered + $12,"
     " rows_suppressed = rows_suppressed + $26,"
     " plan_ms = plan_ms + $14, read_ms = read_ms + $15, transform_ms = transform_ms + $16, write_ms = write_ms + $17,"
@@ -84,7 +85,7 @@ bool is_claimable(const pg::Row &row) {
 
 // True if the split's last worker died in a crash of its own making.
 bool crashed(const pg::Row &row) {
-    return strcmp(row.text(2), "running") == 0 && shared::take_crash_mark(row.int64_or(3, 0));
+    return strcmp(row.text(2), "running") == 0 && shared::has_crash_mark(row.int64_or(3, 0));
 }
 
 } // namespace
@@ -92,23 +93,32 @@ bool crashed(const pg::Row &row) {
 bool claim_split(int64 job_id, int64 cookie, int64 limit, Split *claimed, BackOff *back_off) {
     bool found = false;
     *back_off = BackOff{-1, 0, nullptr};
-    pg::read_fixed(
-        select_candidates, {pg::arg_int64(job_id), pg::arg(TimestampTzGetDatum(pg::now()))}, [&](const pg::Row &row) {
-            if (found) return;
-            const double wait_ms = row.double_or(10, 0);
-            if (!is_claimable(row)) {
-                if (wait_ms > 0 && (back_off->ms < 0 || wait_ms < back_off->ms))
-                    *back_off = BackOff{wait_ms, row.int32_or(9, 0), row.text(11)};
-                return;
-            }
-            found = true;
-            *claimed = Split{
-                job_id,       row.int32_or(1, 0), row.int64_or(4, 0) + 1, row.array(5),        row.array(6),
-                row.array(7), row.int32_or(8, 0), row.int32_or(9, 0),     row.int32_or(12, 0), row.int64_or(13, 0)};
-            if (!crashed(row)) return;
-            claimed->crashes++;
-            claimed->suspect_rows = Max(1, 2 * row.int64_or(14, 0));
-        });
+    pg::read_fixed(select_candidates, {pg::arg_int64(job_id), pg::arg(TimestampTzGetDatum(pg::now()))},
+                   [&](const pg::Row &row) {
+                       if (found) return;
+                       const double wait_ms = row.double_or(10, 0);
+                       if (!is_claimable(row)) {
+                           if (wait_ms > 0 && (back_off->ms < 0 || wait_ms < back_off->ms))
+                               *back_off = BackOff{wait_ms, row.int32_or(9, 0), row.text(11)};
+                           return;
+                       }
+                       found = true;
+                       *claimed = Split{job_id,
+                                        row.int32_or(1, 0),
+                                        row.int64_or(4, 0) + 1,
+                                        row.array(5),
+                                        row.array(6),
+                                        row.array(7),
+                                        row.int32_or(8, 0),
+                                        row.int32_or(9, 0),
+                                        row.int32_or(12, 0),
+                                        row.int64_or(13, 0),
+                                        0};
+                       if (!crashed(row)) return;
+                       claimed->crashes++;
+                       claimed->crashed_cookie = row.int64_or(3, 0);
+                       claimed->suspect_rows = Max(1, 2 * row.int64_or(14, 0));
+                   });
     if (!found) return false;
     pg::run_fixed(update_claim,
                   {pg::arg_int64(job_id), pg::arg_int32(claimed->split), pg::arg_int64(cookie), pg::arg_int64(limit),

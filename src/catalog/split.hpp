@@ -15,10 +15,11 @@ struct Split {
     ArrayType *lower;
     ArrayType *position;
     ArrayType *upper;
-    int32 chunks;       // chunks committed so far: the number of the last one
-    int32 attempts;     // failed attempts at the present position
-    int32 crashes;      // workers that crashed at the rows which are suspected
-    int64 suspect_rows; // that many of the next rows may have crashed a worker; 0 = none
+    int32 chunks;         // chunks committed so far: the number of the last one
+    int32 attempts;       // failed attempts at the present position
+    int32 crashes;        // workers that crashed at the rows which are suspected
+    int64 suspect_rows;   // that many of the next rows may have crashed a worker; 0 = none
+    int64 crashed_cookie; // of the worker before, if it crashed: its mark is to be dropped after the commit; else 0
 };
 
 struct NewSplit {

@@ -31,12 +31,12 @@ constinit pg::FixedStatement insert_done_row = {
 constinit pg::FixedStatement select_has_plan = {
     "SELECT 1 FROM stride_catalog.split WHERE job_id = $1 LIMIT 1", 1, {INT8OID}, nullptr};
 
-constinit pg::FixedStatement select_halvable = {
-    "SELECT split FROM stride_catalog.split WHERE job_id = $1 AND state = 'running' AND upper_sample - lower_sample > 1"
-    " ORDER BY rows_estimate - rows_read DESC",
-    1,
-    {INT8OID},
-    nullptr};
+constinit pg::FixedStatement select_halvable = {"SELECT split FROM stride_catalog.split WHERE job_id = $1 AND state = "
+                                                "'running' AND upper_sample - lower_sample > 1 AND suspect_rows = 0"
+                                                " ORDER BY rows_estimate - rows_read DESC",
+                                                1,
+                                                {INT8OID},
+                                                nullptr};
 
 constinit pg::FixedStatement lock_halvable = {
     "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read FROM stride_catalog.split"
@@ -65,8 +65,8 @@ constinit pg::FixedStatement insert_upper_half = {
     nullptr};
 
 constinit pg::FixedStatement select_states = {
-    "SELECT state = 'done', state = 'running', cookie, not_before > $2, upper_sample - lower_sample > 1, rows_rejected,"
-    " rows_read"
+    "SELECT state = 'done', state = 'running', cookie, not_before > $2,"
+    " upper_sample - lower_sample > 1 AND suspect_rows = 0, rows_rejected, rows_read"
     " FROM stride_catalog.split WHERE job_id = $1",
     2,
     {INT8OID, TIMESTAMPTZOID},

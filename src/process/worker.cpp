@@ -257,6 +257,7 @@ bool run_split(Worker *worker, catalog::Split *split) {
     const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt, worker->slot};
     worker->carry.retries = 0;
     worker->bisect = {};
+    if (split->crashed_cookie != 0) shared::drop_crash_mark(split->crashed_cookie);
     if (split->crashes >= crashes_to_pause) {
         record_crashes(worker, *split);
         return false;

@@ -48,10 +48,16 @@ void clear_crash_mark() {
     (void)unlink(mark);
 }
 
-bool take_crash_mark(int64 cookie) {
+bool has_crash_mark(int64 cookie) {
     char path[path_bytes];
     make_path(path, cookie);
-    return unlink(path) == 0;
+    return access(path, F_OK) == 0;
+}
+
+void drop_crash_mark(int64 cookie) {
+    char path[path_bytes];
+    make_path(path, cookie);
+    (void)unlink(path);
 }
 
 } // namespace stride::shared

@@ -14,7 +14,8 @@ namespace stride::shared {
 void set_crash_mark(int64 cookie);
 void clear_crash_mark();
 
-// Whether the worker with this cookie crashed; takes its mark away.
-bool take_crash_mark(int64 cookie);
+// Whether the worker with this cookie crashed; drop_crash_mark takes its mark away once that was written down.
+bool has_crash_mark(int64 cookie);
+void drop_crash_mark(int64 cookie);
 
 } // namespace stride::shared
