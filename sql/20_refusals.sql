@@ -114,8 +114,8 @@ SELECT * FROM stride.explain($$INSERT INTO orders_copy SELECT o.id, p.email FROM
 SELECT * FROM stride.explain($$INSERT INTO orders_copy SELECT a.id, b.email FROM (SELECT * FROM orders) a JOIN (SELECT * FROM orders) b USING (id)$$);
 \echo :SQLSTATE
 SELECT accepted($$INSERT INTO orders_copy SELECT o.id, name FROM orders o JOIN customers c ON c.id = customer_id$$, 'c');
-SELECT * FROM stride.explain($$INSERT INTO orders_copy SELECT id, email FROM parts$$);
-SELECT * FROM stride.explain($$UPDATE parts SET email = lower(email)$$);
+SELECT accepted($$INSERT INTO orders_copy SELECT id, email FROM parts$$);
+SELECT accepted($$UPDATE parts SET email = lower(email)$$);
 SELECT accepted($$INSERT INTO parts SELECT id, 1, email FROM orders$$);
 SELECT * FROM stride.explain($$INSERT INTO orders_copy SELECT id, email FROM parent$$);
 SELECT * FROM stride.explain($$DELETE FROM parent$$);

@@ -46,15 +46,12 @@ CREATE TABLE stride_catalog.job (
     stored_alias      text NOT NULL,
     source            oid NOT NULL,
     source_name       text NOT NULL,
-    source_shape      text NOT NULL,
     target            oid,
     target_name       text,
     relations         oid[] NOT NULL,
     relation_names    text[] NOT NULL,
     walk              text NOT NULL,
-    key_index         oid NOT NULL,
-    key_index_name    text NOT NULL,
-    key_definition    text NOT NULL,
+    key_definition    text,
     sink              text NOT NULL,
     sink_reason       text NOT NULL,
     one_to_one        boolean NOT NULL DEFAULT false,
@@ -85,9 +82,25 @@ CREATE INDEX job_name ON stride_catalog.job (owner, name);
 CREATE INDEX job_retry_of ON stride_catalog.job (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX job_finished_at ON stride_catalog.job (finished_at);
 
+-- The tables that a job walks, fixed when it is planned: the source, or its partitions and inheriting tables.
+CREATE TABLE stride_catalog.leaf (
+    job_id          bigint NOT NULL,
+    leaf            integer NOT NULL,
+    relation        oid NOT NULL,
+    relation_name   text NOT NULL,
+    in_tree         boolean NOT NULL,
+    walked          boolean NOT NULL,
+    key_index       oid,
+    key_index_name  text,
+    key_definition  text,
+    shape           text,
+    PRIMARY KEY (job_id, leaf)
+);
+
 CREATE TABLE stride_catalog.split (
     job_id         bigint NOT NULL,
     split          integer NOT NULL,
+    leaf           integer NOT NULL,
     lower_key      text[],
     upper_key      text[] NOT NULL,
     position_key   text[],
@@ -264,6 +277,7 @@ CREATE TRIGGER wake AFTER INSERT ON stride_catalog.job FOR EACH STATEMENT EXECUT
 
 -- What a dump takes along: jobs, how far they are, and their rejects; history, events and requests stay behind.
 SELECT pg_extension_config_dump('stride_catalog.job', '');
+SELECT pg_extension_config_dump('stride_catalog.leaf', '');
 SELECT pg_extension_config_dump('stride_catalog.split', '');
 SELECT pg_extension_config_dump('stride_catalog.sample', '');
 SELECT pg_extension_config_dump('stride_catalog.reject', '');
@@ -560,7 +574,7 @@ SELECT j.job_id,
        j.source_name AS source,
        j.target_name AS target,
        j.walk,
-       j.key_definition AS key,
+       CASE WHEN l.keys = 0 THEN j.key_definition WHEN l.keys = 1 THEN l.key ELSE 'each table its own' END AS key,
        j.sink,
        j.sink_reason,
        j.state,
@@ -623,7 +637,11 @@ FROM stride_catalog.visible_job AS j
                 coalesce(sum(p.wait_ms), 0) AS wait_ms,
                 coalesce(sum(p.wal_bytes), 0)::bigint AS wal_bytes
          FROM stride_catalog.split AS p
-         WHERE p.job_id = j.job_id) AS s;
+         WHERE p.job_id = j.job_id) AS s
+     CROSS JOIN LATERAL (
+         SELECT count(DISTINCT f.key_definition) AS keys, min(f.key_definition) AS key
+         FROM stride_catalog.leaf AS f
+         WHERE f.job_id = j.job_id) AS l;
 
 -- Answers from jobs, splits and shared memory alone: what chunks there are does not matter to its speed.  A split that
 -- is done counts with the rows that it had, any other with its estimate.
@@ -709,6 +727,7 @@ FROM stride_catalog.live_workers() AS w;
 CREATE VIEW stride.splits WITH (security_barrier) AS
 SELECT s.job_id,
        s.split,
+       l.relation_name AS source,
        CASE WHEN j.mine THEN s.lower_key END AS lower_key,
        CASE WHEN j.mine THEN s.upper_key END AS upper_key,
        CASE WHEN j.mine THEN s.position_key END AS position_key,
@@ -737,7 +756,8 @@ SELECT s.job_id,
        s.wal_bytes,
        s.rows_suppressed
 FROM stride_catalog.split AS s
-     JOIN stride_catalog.visible_job AS j ON j.job_id = s.job_id;
+     JOIN stride_catalog.visible_job AS j ON j.job_id = s.job_id
+     LEFT JOIN stride_catalog.leaf AS l ON l.job_id = s.job_id AND l.leaf = s.leaf;
 
 CREATE VIEW stride.chunks WITH (security_barrier) AS
 SELECT c.job_id,
@@ -877,7 +897,7 @@ COMMENT ON COLUMN stride.jobs.statement IS 'The SQL text as submitted, or for a 
 COMMENT ON COLUMN stride.jobs.source IS 'The table that is walked, qualified.';
 COMMENT ON COLUMN stride.jobs.target IS 'The table that is written, qualified; NULL for SELECT.';
 COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key, or rejects for a job that drives rejects again.';
-COMMENT ON COLUMN stride.jobs.key IS 'The unique key that is walked, as its index defines it.';
+COMMENT ON COLUMN stride.jobs.key IS 'The unique key that is walked, as its index defines it; until the job is planned, the one that was found when it was submitted.';
 COMMENT ON COLUMN stride.jobs.sink IS 'How rows are written: statement (the executor) or bulk.';
 COMMENT ON COLUMN stride.jobs.sink_reason IS 'Why that sink was taken.';
 COMMENT ON COLUMN stride.jobs.state IS 'queued, running, pausing, paused, failing, cancelling, succeeded, succeeded_with_rejects, failed or cancelled.';
@@ -961,6 +981,7 @@ COMMENT ON VIEW stride.splits IS
 'The ranges that each job''s source is cut into, one a row; a worker owns one at a time. Visible as in stride.jobs.';
 COMMENT ON COLUMN stride.splits.job_id IS 'The job''s id.';
 COMMENT ON COLUMN stride.splits.split IS 'The split''s number in the job.';
+COMMENT ON COLUMN stride.splits.source IS 'The table that it is a range of, qualified: the job''s source, or one of its partitions or inheriting tables.';
 COMMENT ON COLUMN stride.splits.lower_key IS 'The split holds the keys above this one; NULL = from the beginning. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.splits.upper_key IS 'The split holds the keys up to and with this one. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.splits.position_key IS 'How far it is done: the last key of the last committed chunk; NULL = nothing yet. NULL for members of pg_monitor who may not act as the owner.';

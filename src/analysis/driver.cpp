@@ -295,6 +295,11 @@ const Candidate *choose_driver(Query *query, List *found, const AnalysisOptions 
     return largest;
 }
 
+RangeTblEntry *entry_of(const Driver &driver) {
+    RangeTblEntry *entry = entry_at(driver.level, driver.rtindex);
+    return entry->rtekind == RTE_SUBQUERY ? entry_at(entry->subquery, 1) : entry;
+}
+
 Driver find_driver(Query *query, Oid source, const char *source_alias) {
     Driver driver = {nullptr, 0};
     int count = 0;

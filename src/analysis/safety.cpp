@@ -62,6 +62,13 @@ Oid find_read(Query *query, const ReadSearch &search) {
     return found;
 }
 
+bool have_common(const List *some, const List *others) {
+    ListCell *cell;
+    foreach (cell, some)
+        if (list_member_oid(others, lfirst_oid(cell))) return true;
+    return false;
+}
+
 void check_function_privilege(Oid function) {
 #if PG_VERSION_NUM >= 160000
     const AclResult result = object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
@@ -227,30 +234,24 @@ void refuse_temporary_functions(Query *query) {
 
 void refuse_driver_kind(const RangeTblEntry *rte) {
     const char *name = relation_name(rte->relid);
-    if (rte->relkind == RELKIND_PARTITIONED_TABLE)
-        refuse(psprintf("The driving relation %s is a partitioned table.", name),
-               "Submit a job for each partition, with the partition's name in place of the table's.");
     if (rte->relkind == RELKIND_FOREIGN_TABLE)
         refuse(psprintf("The driving relation %s is a foreign table.", name),
                "Copy its rows into a local table first, or submit the job where the table lives.");
-    if (rte->relkind != RELKIND_RELATION)
+    if (rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_PARTITIONED_TABLE)
         refuse(psprintf("The driving relation %s is not a table.", name), "Name a table as the driving relation.");
-    if (rte->inh && has_subclass(rte->relid) && find_inheritance_children(rte->relid, NoLock) != NIL)
-        refuse(psprintf("The driving relation %s has inheritance children.", name),
-               "Submit a job for each table of the tree, written as ONLY table.");
     if (rte->tablesample != nullptr)
         refuse(psprintf("The driving relation %s has TABLESAMPLE, and each chunk would draw its own sample.", name),
                "Remove TABLESAMPLE, or put the sampled rows' keys into a table and drive the job from that table.");
 }
 
-void refuse_self_reference(Query *query, const Statement &statement, bool per_chunk) {
+void refuse_self_reference(Query *query, const Statement &statement, bool with_children, bool per_chunk) {
     if (!OidIsValid(statement.target)) return;
     const RangeTblEntry *result = entry_at(query, query->resultRelation);
     // The entry of an INSERT's target says nothing of its partitions, but the rows go there.
     List *written =
         relation_and_children(statement.target, result->inh || result->relkind == RELKIND_PARTITIONED_TABLE);
     const bool drives_itself = query->commandType == CMD_UPDATE || query->commandType == CMD_DELETE;
-    if (!drives_itself && list_member_oid(written, statement.source))
+    if (!drives_itself && have_common(written, relation_and_children(statement.source, with_children)))
         refuse(
             psprintf("It writes into %s, the relation that drives it: later chunks would read what earlier ones wrote.",
                      relation_name(statement.source)),
@@ -300,16 +301,14 @@ void refuse_partition_key_update(Oid target, const Bitmapset *updated) {
     }
 }
 
-void refuse_key_update(const Statement &statement, const Bitmapset *key_columns) {
-    if (statement.source != statement.target) return;
-    Bitmapset *both = bms_intersect(statement.updated, key_columns);
-    const int member = bms_next_member(both, -1);
+void refuse_key_update(Oid source, const Bitmapset *updated, const Bitmapset *key_columns) {
+    const int member = bms_next_member(bms_intersect(updated, key_columns), -1);
     if (member < 0) return;
     const AttrNumber column = static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber);
     refuse(psprintf("It updates the column \"%s\" of the key that %s is walked by: a row that moves could be met twice "
                     "or not at "
                     "all.",
-                    get_attname(statement.source, column, false), relation_name(statement.source)),
+                    get_attname(source, column, false), relation_name(source)),
            "Name another unique key in the argument \"key\", or run the statement directly.");
 }
 

@@ -84,25 +84,6 @@ List *named_relations(Query *query) {
     return relations;
 }
 
-// The assigned columns, and those generated from them: what an UPDATE may change in a row, triggers apart.
-Bitmapset *updated_columns(Query *query) {
-    if (query->resultRelation == 0) return nullptr;
-    Bitmapset *updated = bms_copy(assigned_columns(query));
-    if (bms_is_empty(updated)) return updated;
-    Relation target = relation_open(entry_at(query, query->resultRelation)->relid, AccessShareLock);
-    Bitmapset *generated = nullptr;
-    for (int i = 0; i < RelationGetNumberOfAttributes(target); i++) {
-        const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(target), i);
-        if (attribute->attisdropped || attribute->attgenerated == '\0') continue;
-        Bitmapset *inputs = nullptr;
-        pull_varattnos(build_column_default(target, attribute->attnum), 1, &inputs);
-        if (bms_overlap(inputs, updated))
-            generated = bms_add_member(generated, attribute->attnum - FirstLowInvalidHeapAttributeNumber);
-    }
-    relation_close(target, AccessShareLock);
-    return bms_join(updated, generated);
-}
-
 void judge_shape(Query *query) {
     refuse_old_merge(query);
     refuse_returning(query);
@@ -124,7 +105,7 @@ void judge_driver(Query *query, Statement &statement, const Candidate &driver, b
     statement.source = entry_of(driver)->relid;
     refuse_system_relation(statement.source, "driving relation");
     refuse_driver_kind(entry_of(driver));
-    refuse_self_reference(query, statement, per_chunk);
+    refuse_self_reference(query, statement, entry_of(driver)->inh, per_chunk);
     if (statement.kind == StatementKind::merge) check_merge(query);
     refuse_source_system_columns(query, driver);
     if (statement.kind == StatementKind::select) refuse_idle_select(query);
@@ -195,6 +176,24 @@ Bitmapset *assigned_columns(Query *query) {
 #else
     return target->updatedCols;
 #endif
+}
+
+Bitmapset *updated_columns(Query *query) {
+    if (query->resultRelation == 0) return nullptr;
+    Bitmapset *updated = bms_copy(assigned_columns(query));
+    if (bms_is_empty(updated)) return updated;
+    Relation target = relation_open(entry_at(query, query->resultRelation)->relid, AccessShareLock);
+    Bitmapset *generated = nullptr;
+    for (int i = 0; i < RelationGetNumberOfAttributes(target); i++) {
+        const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(target), i);
+        if (attribute->attisdropped || attribute->attgenerated == '\0') continue;
+        Bitmapset *inputs = nullptr;
+        pull_varattnos(build_column_default(target, attribute->attnum), 1, &inputs);
+        if (bms_overlap(inputs, updated))
+            generated = bms_add_member(generated, attribute->attnum - FirstLowInvalidHeapAttributeNumber);
+    }
+    relation_close(target, AccessShareLock);
+    return bms_join(updated, generated);
 }
 
 List *relation_and_children(Oid relation, bool inherited) {

@@ -55,12 +55,10 @@ auto with_positions(const Texts &texts, F &&f) {
 
 struct Statement {
     StatementKind kind;
-    Oid source; // the driving relation, an ordinary table without inheritance children (or named with ONLY)
+    Oid source; // the driving relation: an ordinary table, or one with partitions or inheritance children
     const char *source_alias; // name by which find_driver() finds it again in `sql`
     Oid target;               // the written relation; InvalidOid for SELECT
-    // Columns of the target that UPDATE, ON CONFLICT or MERGE assigns, with the generated columns that follow them; offset
-    // by FirstLowInvalidHeapAttributeNumber.
-    Bitmapset *updated;
+    Bitmapset *updated;  // updated_columns()
     List *relations; // List of Oid, ascending, without duplicates: every relation named (views, not their bases)
     const char *sql; // deparsed by pg_get_querydef: every name qualified, time frozen.  This is what workers run.
     List *warnings;  // List of char *: what chunking may change but is not refused (volatile functions, triggers ...)
@@ -82,6 +80,9 @@ struct Driver {
     int rtindex;
 };
 
+// The entry that names the driving relation, also after add_range() put a subquery around it.
+RangeTblEntry *entry_of(const Driver &driver);
+
 // Finds `source` by oid and alias; raises XX000 if it is not there exactly once.
 Driver find_driver(Query *query, Oid source, const char *source_alias);
 
@@ -95,9 +96,13 @@ void add_range(Query *query, const Driver &driver, Node *qual);
 // Parse analysis of Statement::sql (which names everything), under search_path = pg_catalog, pg_temp.  Not rewritten.
 Query *analyse_stored(const char *sql);
 
-// Raises 0A000 if the statement updates a column of the walk key of its own source.  `key_columns` is offset by
+// The columns that an UPDATE, ON CONFLICT or MERGE assigns, and those generated from them: what it may change in a row of its
+// target, triggers apart.  Offset by FirstLowInvalidHeapAttributeNumber.
+Bitmapset *updated_columns(Query *query);
+
+// Raises 0A000 if the statement updates a column of the key that its source is walked by.  Both sets are offset by
 // FirstLowInvalidHeapAttributeNumber.
-void refuse_key_update(const Statement &statement, const Bitmapset *key_columns);
+void refuse_key_update(Oid source, const Bitmapset *updated, const Bitmapset *key_columns);
 
 // The tree as SQL with every name qualified.
 char *deparse(Query *query);

@@ -72,10 +72,32 @@ void put_session(const Items &items, Jsonb *session) {
     }
 }
 
+// The tables that are walked, and how; returns the first of them, nullptr if there is none.
+const catalog::Leaf *put_leaves(const Items &items, const catalog::Job &job, List *leaves) {
+    const catalog::Leaf *first = nullptr;
+    int walked = 0;
+    ListCell *cell;
+    foreach (cell, leaves) {
+        const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(lfirst(cell));
+        if (leaf->walked && walked++ == 0) first = leaf;
+    }
+    if (list_length(leaves) != 1 || first == nullptr || first->relation != job.source)
+        put(items, "tables walked",
+            walked == list_length(leaves)
+                ? psprintf("%d beneath the source", walked)
+                : psprintf("%d of the %d beneath the source; the statement rules the rows of the others out", walked,
+                           list_length(leaves)));
+    if (first == nullptr) return nullptr;
+    put(items, "key", job.key_definition != nullptr ? job.key_definition : "each table its own");
+    put(items, "key index", first->key_index_name);
+    return first;
+}
+
 void explain(FunctionCallInfo fcinfo, const Submission &submission) {
     shared::require_preload();
     List *warnings;
-    const catalog::Job *job = prepare(submission, &warnings);
+    List *leaves;
+    const catalog::Job *job = prepare(submission, &warnings, &leaves);
     const settings::Settings settings = settings::resolve_settings(job->settings);
     InitMaterializedSRF(fcinfo, 0);
     const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
@@ -85,8 +107,7 @@ void explain(FunctionCallInfo fcinfo, const Submission &submission) {
     put(items, "target", job->target_name);
     if (job->transform != nullptr) put(items, "transform", catalog::function_name(job->transform).signature);
     put(items, "walk", job->walk);
-    put(items, "key", job->key_definition);
-    put(items, "key index", job->key_index_name);
+    const catalog::Leaf *first = put_leaves(items, *job, leaves);
     put(items, "sink", job->sink);
     put(items, "sink reason", job->sink_reason);
     put_indexes(items, *job);
@@ -97,7 +118,7 @@ void explain(FunctionCallInfo fcinfo, const Submission &submission) {
     put(items, "time",
         settings.freeze_time ? "frozen in the statement, at the time of submission"
                              : "not frozen: each chunk sees its own");
-    put(items, "chunk statement", job::chunk_statement_sql(*job));
+    if (first != nullptr) put(items, "chunk statement", job::chunk_statement_sql(*job, *first));
     ListCell *cell;
     foreach (cell, warnings)
         put(items, "note", static_cast<char *>(lfirst(cell)));

@@ -46,11 +46,11 @@ constinit Invariant invariants[] = {
           " WHERE o.chunk_before IS NOT NULL"
           " AND (o.chunk <> o.chunk_before + 1 OR o.lower_key IS DISTINCT FROM o.upper_before)"
           " UNION ALL SELECT format('job %s', job_id) FROM visible JOIN stride_catalog.split AS s USING (job_id)"
-          " GROUP BY job_id HAVING count(*) FILTER (WHERE s.lower_key IS NULL) <> 1"
+          " GROUP BY job_id, s.leaf HAVING count(*) FILTER (WHERE s.lower_key IS NULL) <> 1"
           " OR count(DISTINCT s.upper_key) <> count(*)"
           " UNION ALL SELECT format('job %s split %s', job_id, s.split) FROM visible JOIN stride_catalog.split AS s"
           " USING (job_id) WHERE s.lower_key IS NOT NULL AND NOT EXISTS (SELECT FROM stride_catalog.split AS before"
-          " WHERE before.job_id = s.job_id AND before.upper_key = s.lower_key)"),
+          " WHERE before.job_id = s.job_id AND before.leaf = s.leaf AND before.upper_key = s.lower_key)"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
     // Chunks are not dumped and are folded some time after success, so that the first ones may be missing, the last not.
     {"I3: chunks reach from a split's lower bound to its position, and a split that is done to its upper bound",

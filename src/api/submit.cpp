@@ -180,13 +180,13 @@ Submission explain_pipeline_arguments(FunctionCallInfo fcinfo) {
     return submission;
 }
 
-catalog::Job *prepare(const Submission &submission, List **warnings) {
+catalog::Job *prepare(const Submission &submission, List **warnings, List **leaves) {
     if (submission.pipeline == nullptr)
-        return job::prepare_job(job::statement_work(submission.statement), submission.common, warnings);
+        return job::prepare_job(job::statement_work(submission.statement), submission.common, warnings, leaves);
     const settings::Settings settings =
         settings::resolve_settings(settings::check_settings(submission.common.settings, nullptr));
     return job::prepare_job(pipeline::compile(*submission.pipeline, submission.common.key, settings), submission.common,
-                            warnings);
+                            warnings, leaves);
 }
 
 int64 submit(const Submission &submission) {
@@ -194,7 +194,8 @@ int64 submit(const Submission &submission) {
     pg::require_writable(submission.pipeline == nullptr ? "stride.submit" : "stride.submit_pipeline");
     const IfExists policy = parse_if_exists(submission.common.if_exists);
     List *warnings;
-    const catalog::Job *job = prepare(submission, &warnings);
+    List *leaves;
+    const catalog::Job *job = prepare(submission, &warnings, &leaves);
     lock_identity(*job);
     const int64 existing = existing_job(*job, policy);
     if (existing != 0) return existing;

@@ -10,8 +10,8 @@ namespace {
     "statement, "                                                                                                      \
     "source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority, settings, session, "     \
     "retry_of, reject_limit, reject_percent::float8, pipeline, indexes, "                                              \
-    "statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target, target_name, relations, "    \
-    "relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason, "                             \
+    "statement_kind, stored_sql, stored_alias, source, source_name, target, target_name, relations, "                  \
+    "relation_names, walk, key_definition, sink, sink_reason, "                                                        \
     "one_to_one, keeps_last, deletes_source, transform, transform_oid, transform_version, "                            \
     "state, state_reason, attempt, failed_starts, run_started_at, run_rows_before"
 
@@ -46,18 +46,18 @@ constinit pg::FixedStatement insert_row = {
     "INSERT INTO stride_catalog.job (name, kind, owner, owner_name, system_identifier, database_oid, extension_oid, "
     "timeline, statement,"
     " source_alias, wanted_key, workers, chunk_rows, on_error, depends_on, start_at, priority, settings, session,"
-    " pipeline, indexes, statement_kind, stored_sql, stored_alias, source, source_name, source_shape, target,"
-    " target_name, relations, relation_names, walk, key_index, key_index_name, key_definition, sink, sink_reason,"
+    " pipeline, indexes, statement_kind, stored_sql, stored_alias, source, source_name, target,"
+    " target_name, relations, relation_names, walk, key_definition, sink, sink_reason,"
     " one_to_one, keeps_last, deletes_source, transform, transform_oid, transform_version, reject_limit,"
     " reject_percent, retry_of, state, submitted_at)"
     " VALUES ($1, $2, $3::regrole, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,"
     " $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41,"
-    " $42, $43, $44, $45::numeric, $46, 'queued', now()) RETURNING job_id",
-    46,
+    " $42::numeric, $43, 'queued', now()) RETURNING job_id",
+    43,
     {TEXTOID,      TEXTOID, OIDOID,  NAMEOID, INT8OID,      OIDOID,         OIDOID,  INT4OID,  TEXTOID,  TEXTOID,
      NAMEARRAYOID, INT4OID, INT4OID, TEXTOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, JSONBOID, JSONBOID, JSONBOID,
-     TEXTOID,      TEXTOID, TEXTOID, TEXTOID, OIDOID,       TEXTOID,        TEXTOID, OIDOID,   TEXTOID,  OIDARRAYOID,
-     TEXTARRAYOID, TEXTOID, OIDOID,  TEXTOID, TEXTOID,      TEXTOID,        TEXTOID, BOOLOID,  BOOLOID,  BOOLOID,
+     TEXTOID,      TEXTOID, TEXTOID, TEXTOID, OIDOID,       TEXTOID,        OIDOID,  TEXTOID,  OIDARRAYOID,
+     TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,      BOOLOID,        BOOLOID, BOOLOID,
      TEXTARRAYOID, OIDOID,  INT8OID, INT8OID, FLOAT8OID,    INT8OID},
     nullptr};
 
@@ -120,14 +120,11 @@ Job *job_of(const pg::Row &row) {
     job->stored_alias = row.text(column++);
     job->source = row.oid_or(column++, InvalidOid);
     job->source_name = row.text(column++);
-    job->source_shape = row.text(column++);
     job->target = row.oid_or(column++, InvalidOid);
     job->target_name = row.text(column++);
     job->relations = row.array(column++);
     job->relation_names = row.array(column++);
     job->walk = row.text(column++);
-    job->key_index = row.oid_or(column++, InvalidOid);
-    job->key_index_name = row.text(column++);
     job->key_definition = row.text(column++);
     job->sink = row.text(column++);
     job->sink_reason = row.text(column++);
@@ -237,14 +234,11 @@ int64 insert_job(const Job &job) {
                     arg_text(job.stored_alias),
                     arg(ObjectIdGetDatum(job.source)),
                     arg_text(job.source_name),
-                    arg_text(job.source_shape),
                     OidIsValid(job.target) ? arg(ObjectIdGetDatum(job.target)) : pg::null_arg(),
                     arg_text(job.target_name),
                     arg_array(job.relations),
                     arg_array(job.relation_names),
                     arg_text(job.walk),
-                    arg(ObjectIdGetDatum(job.key_index)),
-                    arg_text(job.key_index_name),
                     arg_text(job.key_definition),
                     arg_text(job.sink),
                     arg_text(job.sink_reason),

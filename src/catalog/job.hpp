@@ -48,15 +48,12 @@ struct Job {
     char *stored_alias;
     Oid source;
     char *source_name;
-    char *source_shape; // walk/shape.hpp
     Oid target;         // InvalidOid when nothing is written
     char *target_name;
     ArrayType *relations;      // oid[], ascending
     ArrayType *relation_names; // text[], in the same order
     char *walk;
-    Oid key_index;
-    char *key_index_name;
-    char *key_definition;
+    char *key_definition; // as found at submission; nullptr where the source has leaves without a common one
     char *sink;
     char *sink_reason;
     bool one_to_one;     // each driving row is written at most once

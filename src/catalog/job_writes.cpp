@@ -67,10 +67,10 @@ constinit pg::FixedStatement update_home = {
     nullptr};
 
 constinit pg::FixedStatement update_bindings = {
-    "UPDATE stride_catalog.job SET source = $2, target = $3, relations = $4, key_index = $5, owner_name = $6"
+    "UPDATE stride_catalog.job SET source = $2, target = $3, relations = $4, owner_name = $5"
     " WHERE job_id = $1",
-    6,
-    {INT8OID, OIDOID, OIDOID, OIDARRAYOID, OIDOID, NAMEOID},
+    5,
+    {INT8OID, OIDOID, OIDOID, OIDARRAYOID, NAMEOID},
     nullptr};
 
 constinit pg::FixedStatement update_target = {
@@ -118,7 +118,8 @@ constinit pg::FixedStatement delete_rows = {"WITH a AS (DELETE FROM stride_catal
                                             " c AS (DELETE FROM stride_catalog.chunk WHERE job_id = $1),"
                                             " d AS (DELETE FROM stride_catalog.failure WHERE job_id = $1),"
                                             " e AS (DELETE FROM stride_catalog.event WHERE job_id = $1),"
-                                            " f AS (DELETE FROM stride_catalog.dropped_index WHERE job_id = $1)"
+                                            " f AS (DELETE FROM stride_catalog.dropped_index WHERE job_id = $1),"
+                                            " g AS (DELETE FROM stride_catalog.leaf WHERE job_id = $1)"
                                             " DELETE FROM stride_catalog.job WHERE job_id = $1",
                                             1,
                                             {INT8OID},
@@ -168,8 +169,7 @@ void rebind(const Job &job) {
     namestrcpy(&owner_name, job.owner_name);
     pg::run_fixed(update_bindings, {pg::arg_int64(job.job_id), pg::arg(ObjectIdGetDatum(job.source)),
                                     OidIsValid(job.target) ? pg::arg(ObjectIdGetDatum(job.target)) : pg::null_arg(),
-                                    pg::arg_array(job.relations), pg::arg(ObjectIdGetDatum(job.key_index)),
-                                    pg::arg(NameGetDatum(&owner_name))});
+                                    pg::arg_array(job.relations), pg::arg(NameGetDatum(&owner_name))});
 }
 
 void rebind_target(int64 job_id, Oid target) {

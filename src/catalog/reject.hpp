@@ -20,19 +20,19 @@ void insert_reject(const Reject &reject);
 bool has_rejects(int64 job_id);
 uint64 discard_rejects(int64 job_id); // how many there were
 
-// What a job that drives rejects again needs.  Rejects go in the order of their ids.
+// What a job that drives rejects again needs.  Rejects go leaf by leaf, in the order of their ids.
 struct RejectPart {
     int64 last; // the id of its last reject
     int64 count;
 };
-List *cut_rejects(int64 job_id, int64 least, int most_parts); // List of RejectPart *, each of at least so many rejects
+List *cut_rejects(int64 job_id, int32 leaf, int64 least, int most_parts); // List of RejectPart *, each of at least so many rejects
 
 struct RejectedKeys {
     int count;
     Datum *ids; // int8
     List *keys; // List of ArrayType *, in the same order
 };
-RejectedKeys read_rejects(int64 job_id, int64 after, int64 last, int64 limit);
+RejectedKeys read_rejects(int64 job_id, int32 leaf, int64 after, int64 last, int64 limit);
 void delete_rejects(const RejectedKeys &passed);
 void fail_reject(int64 reject_id, const Reject &again); // its row failed again: the new error and data
 

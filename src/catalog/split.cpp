@@ -9,12 +9,22 @@
 namespace stride::catalog {
 namespace {
 
+#define CLAIM_COLUMNS                                                                                                  \
+    "SELECT split, state, cookie, epoch, lower_key, position_key, upper_key, chunks, attempts,"                        \
+    " coalesce(extract(epoch FROM not_before - $2) * 1000, 0)::double precision, last_error, crashes, suspect_rows,"   \
+    " chunk_limit, leaf"                                                                                               \
+    " FROM stride_catalog.split"
+
+// The next one that nobody has; the others are looked at only when there is none, as a job may have thousands.
+constinit pg::FixedStatement select_free = {
+    CLAIM_COLUMNS " WHERE job_id = $1 AND state = 'pending' AND (not_before IS NULL OR not_before <= $2)"
+                  " ORDER BY split LIMIT 1 FOR UPDATE SKIP LOCKED",
+    2,
+    {INT8OID, TIMESTAMPTZOID},
+    nullptr};
+
 constinit pg::FixedStatement select_candidates = {
-    "SELECT split, state, cookie, epoch, lower_key, position_key, upper_key, chunks, attempts,"
-    " coalesce(extract(epoch FROM not_before - $2) * 1000, 0)::double precision, last_error,"
-    " crashes, suspect_rows, chunk_limit"
-    " FROM stride_catalog.split WHERE job_id = $1 AND state IN ('pending', 'running')"
-    " ORDER BY state, split FOR UPDATE SKIP LOCKED",
+    CLAIM_COLUMNS " WHERE job_id = $1 AND state IN ('pending', 'running') ORDER BY state, split FOR UPDATE SKIP LOCKED",
     2,
     {INT8OID, TIMESTAMPTZOID},
     nullptr};
@@ -93,32 +103,35 @@ bool crashed(const pg::Row &row) {
 bool claim_split(int64 job_id, int64 cookie, int64 limit, Split *claimed, BackOff *back_off) {
     bool found = false;
     *back_off = BackOff{-1, 0, nullptr};
-    pg::read_fixed(select_candidates, {pg::arg_int64(job_id), pg::arg(TimestampTzGetDatum(pg::now()))},
-                   [&](const pg::Row &row) {
-                       if (found) return;
-                       const double wait_ms = row.double_or(10, 0);
-                       if (!is_claimable(row)) {
-                           if (wait_ms > 0 && (back_off->ms < 0 || wait_ms < back_off->ms))
-                               *back_off = BackOff{wait_ms, row.int32_or(9, 0), row.text(11)};
-                           return;
-                       }
-                       found = true;
-                       *claimed = Split{job_id,
-                                        row.int32_or(1, 0),
-                                        row.int64_or(4, 0) + 1,
-                                        row.array(5),
-                                        row.array(6),
-                                        row.array(7),
-                                        row.int32_or(8, 0),
-                                        row.int32_or(9, 0),
-                                        row.int32_or(12, 0),
-                                        row.int64_or(13, 0),
-                                        0};
-                       if (!crashed(row)) return;
-                       claimed->crashes++;
-                       claimed->crashed_cookie = row.int64_or(3, 0);
-                       claimed->suspect_rows = Max(1, 2 * row.int64_or(14, 0));
-                   });
+    const auto look = [&](const pg::Row &row) {
+        if (found) return;
+        const double wait_ms = row.double_or(10, 0);
+        if (!is_claimable(row)) {
+            if (wait_ms > 0 && (back_off->ms < 0 || wait_ms < back_off->ms))
+                *back_off = BackOff{wait_ms, row.int32_or(9, 0), row.text(11)};
+            return;
+        }
+        found = true;
+        *claimed = Split{job_id,
+                         row.int32_or(1, 0),
+                         row.int32_or(15, 0),
+                         row.int64_or(4, 0) + 1,
+                         row.array(5),
+                         row.array(6),
+                         row.array(7),
+                         row.int32_or(8, 0),
+                         row.int32_or(9, 0),
+                         row.int32_or(12, 0),
+                         row.int64_or(13, 0),
+                         0};
+        if (!crashed(row)) return;
+        claimed->crashes++;
+        claimed->crashed_cookie = row.int64_or(3, 0);
+        claimed->suspect_rows = Max(1, 2 * row.int64_or(14, 0));
+    };
+    const NullableDatum now = pg::arg(TimestampTzGetDatum(pg::now()));
+    pg::read_fixed(select_free, {pg::arg_int64(job_id), now}, look);
+    if (!found) pg::read_fixed(select_candidates, {pg::arg_int64(job_id), now}, look);
     if (!found) return false;
     pg::run_fixed(update_claim,
                   {pg::arg_int64(job_id), pg::arg_int32(claimed->split), pg::arg_int64(cookie), pg::arg_int64(limit),

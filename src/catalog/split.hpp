@@ -11,6 +11,7 @@ namespace stride::catalog {
 struct Split {
     int64 job_id;
     int32 split;
+    int32 leaf; // the table of the job that it is part of
     int64 epoch;
     ArrayType *lower;
     ArrayType *position;
@@ -23,15 +24,16 @@ struct Split {
 };
 
 struct NewSplit {
+    int32 leaf;
     ArrayType *lower;
     ArrayType *upper;
-    int32 lower_sample; // ordinal of the sampled key that is the lower bound; -1 for the first split
+    int32 lower_sample; // ordinal of the sampled key that is the lower bound; of a leaf's first split, the one before its first
     int32 upper_sample;
     int64 rows_estimate;
 };
 
-// The plan of a job, in one transaction: its sampled keys (ordinals 0 ..) and its splits.  An empty source gets one split
-// that is done.
+// The plan of a job, in one transaction: its sampled keys (ordinals 0 ..) and its splits.  Ordinals of one leaf follow
+// each other, and are one apart at least from the next leaf's.  A job without rows gets one split that is done.
 void insert_sample(int64 job_id, int32 ordinal, ArrayType *key);
 void insert_split(int64 job_id, int32 split, const NewSplit &fresh);
 void insert_empty_plan(int64 job_id);
@@ -88,7 +90,7 @@ void give_back(const Split &split, int32 retries);
 // The split that is worth halving most: running, with at least one stored sample key strictly between its position and its
 // upper bound.  `compare` orders stored keys.  Takes the row's lock, lowers its upper bound and inserts the upper half as a
 // pending split, in this transaction.  False if no split can be halved.
-using CompareKeys = int (*)(ArrayType *a, ArrayType *b, void *context);
+using CompareKeys = int (*)(int32 leaf, ArrayType *a, ArrayType *b, void *context);
 bool halve_largest(int64 job_id, CompareKeys compare, void *context);
 
 // The scheduler's look at a job's splits.

@@ -15,15 +15,15 @@ constinit pg::FixedStatement insert_sample_row = {
     nullptr};
 
 constinit pg::FixedStatement insert_split_row = {
-    "INSERT INTO stride_catalog.split (job_id, split, lower_key, position_key, upper_key, lower_sample, upper_sample,"
-    " rows_estimate) VALUES ($1, $2, $3, $3, $4, $5, $6, $7)",
-    7,
-    {INT8OID, INT4OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID, INT4OID, INT8OID},
+    "INSERT INTO stride_catalog.split (job_id, split, leaf, lower_key, position_key, upper_key, lower_sample,"
+    " upper_sample, rows_estimate) VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)",
+    8,
+    {INT8OID, INT4OID, INT4OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID, INT4OID, INT8OID},
     nullptr};
 
 constinit pg::FixedStatement insert_done_row = {
-    "INSERT INTO stride_catalog.split (job_id, split, upper_key, lower_sample, upper_sample, rows_estimate, state)"
-    " VALUES ($1, 1, '{}', -1, 0, 0, 'done')",
+    "INSERT INTO stride_catalog.split (job_id, split, leaf, upper_key, lower_sample, upper_sample, rows_estimate,"
+    " state) VALUES ($1, 1, 1, '{}', -1, 0, 0, 'done')",
     1,
     {INT8OID},
     nullptr};
@@ -39,7 +39,7 @@ constinit pg::FixedStatement select_halvable = {"SELECT split FROM stride_catalo
                                                 nullptr};
 
 constinit pg::FixedStatement lock_halvable = {
-    "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read FROM stride_catalog.split"
+    "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read, leaf FROM stride_catalog.split"
     " WHERE job_id = $1 AND split = $2 AND state = 'running' FOR UPDATE",
     2,
     {INT8OID, INT4OID},
@@ -58,10 +58,11 @@ constinit pg::FixedStatement update_upper = {"UPDATE stride_catalog.split SET up
                                              nullptr};
 
 constinit pg::FixedStatement insert_upper_half = {
-    "INSERT INTO stride_catalog.split (job_id, split, lower_key, position_key, upper_key, lower_sample, upper_sample,"
-    " rows_estimate) SELECT $1, max(split) + 1, $2, $2, $3, $4, $5, $6 FROM stride_catalog.split WHERE job_id = $1",
-    6,
-    {INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID, INT4OID, INT8OID},
+    "INSERT INTO stride_catalog.split (job_id, split, leaf, lower_key, position_key, upper_key, lower_sample,"
+    " upper_sample, rows_estimate) SELECT $1, max(split) + 1, $7, $2, $2, $3, $4, $5, $6 FROM stride_catalog.split"
+    " WHERE job_id = $1",
+    7,
+    {INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID, INT4OID, INT8OID, INT4OID},
     nullptr};
 
 constinit pg::FixedStatement select_states = {
@@ -88,6 +89,7 @@ struct SampledKey {
 };
 
 struct Halvable {
+    int32 leaf;
     ArrayType *position;
     ArrayType *upper;
     int32 lower_sample;
@@ -107,8 +109,8 @@ SampledKey *keys_ahead(int64 job_id, const Halvable &split, CompareKeys compare,
                    });
     int ahead = 0;
     for (int i = 0; i < stored; i++) {
-        if (split.position != nullptr && compare(keys[i].key, split.position, context) <= 0) continue;
-        if (compare(keys[i].key, split.upper, context) >= 0) continue;
+        if (split.position != nullptr && compare(split.leaf, keys[i].key, split.position, context) <= 0) continue;
+        if (compare(split.leaf, keys[i].key, split.upper, context) >= 0) continue;
         keys[ahead++] = keys[i];
     }
     *count = ahead;
@@ -121,7 +123,7 @@ bool halve(int64 job_id, int32 split, CompareKeys compare, void *context) {
     const uint64 locked =
         pg::read_fixed(lock_halvable, {pg::arg_int64(job_id), pg::arg_int32(split)}, [&](const pg::Row &row) {
             rows_read = row.int64_or(6, 0);
-            half = Halvable{row.array(1), row.array(2), row.int32_or(3, 0), row.int32_or(4, 0),
+            half = Halvable{row.int32_or(7, 0), row.array(1), row.array(2), row.int32_or(3, 0), row.int32_or(4, 0),
                             Max(static_cast<int64>(0), row.int64_or(5, 0) - rows_read)};
         });
     if (locked == 0) return false;
@@ -134,7 +136,8 @@ bool halve(int64 job_id, int32 split, CompareKeys compare, void *context) {
                                  pg::arg_int32(middle.ordinal), pg::arg_int64(rows_read + half.rows_left - moved)});
     pg::run_fixed(insert_upper_half,
                   {pg::arg_int64(job_id), pg::arg_array(middle.key), pg::arg_array(half.upper),
-                   pg::arg_int32(middle.ordinal), pg::arg_int32(half.upper_sample), pg::arg_int64(moved)});
+                   pg::arg_int32(middle.ordinal), pg::arg_int32(half.upper_sample), pg::arg_int64(moved),
+                   pg::arg_int32(half.leaf)});
     return true;
 }
 
@@ -145,7 +148,8 @@ void insert_sample(int64 job_id, int32 ordinal, ArrayType *key) {
 }
 
 void insert_split(int64 job_id, int32 split, const NewSplit &fresh) {
-    pg::run_fixed(insert_split_row, {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_array(fresh.lower),
+    pg::run_fixed(insert_split_row, {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_int32(fresh.leaf),
+                                     pg::arg_array(fresh.lower),
                                      pg::arg_array(fresh.upper), pg::arg_int32(fresh.lower_sample),
                                      pg::arg_int32(fresh.upper_sample), pg::arg_int64(fresh.rows_estimate)});
 }

@@ -103,7 +103,7 @@ bool begin_chunk(Work &work, const Identity &identity, catalog::Split *split) {
         return false;
     }
     STRIDE_TEST_POINT("after_fence");
-    work.lock_and_check();
+    work.lock_and_check(*split);
     PushActiveSnapshot(GetTransactionSnapshot());
     return true;
 }

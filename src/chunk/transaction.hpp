@@ -27,7 +27,7 @@ struct Outcomes {
 // What a chunk does, brought by the walk and the job.  Objects live in the job's memory context; no destructors.
 struct Work {
     // Locks every relation in OID order and compares what the job relies on; raises 55000 if the source has changed.
-    virtual void lock_and_check() = 0;
+    virtual void lock_and_check(const catalog::Split &split) = 0;
     // Looks ahead at most `limit` rows, under the active snapshot.
     virtual Reach reach(ArrayType *position, ArrayType *upper, int64 limit) = 0;
     // Rewrites and plans the statement for the range; returns nothing to the caller but readies run().

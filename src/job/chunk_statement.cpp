@@ -5,26 +5,16 @@
 
 #include "analysis/statement.hpp"
 #include "job/function_version.hpp"
+#include "job/leaves.hpp"
 #include "job/row_data.hpp"
 #include "pg/session.hpp"
 #include "sink/bulk.hpp"
 #include "sink/statement.hpp"
 #include "walk/peek.hpp"
 #include "walk/plan.hpp"
-#include "walk/shape.hpp"
 
 namespace stride::job {
 namespace {
-
-[[noreturn]] void source_changed(const catalog::Job &job, const char *detail) {
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("the tables of job %lld have changed since it was submitted", static_cast<long long>(job.job_id)),
-             errdetail("%s", detail),
-             errhint("Cancel the job with SELECT stride.cancel(%lld) and submit the statement again.",
-                     static_cast<long long>(job.job_id))));
-    pg_unreachable();
-}
 
 // A name may have been given to another table since submit; the plan must use exactly the tables that were bound then.
 void require_bound_relations(const catalog::Job &job, const PlannedStmt *planned) {
@@ -39,18 +29,18 @@ void require_bound_relations(const catalog::Job &job, const PlannedStmt *planned
             used = used || entry->relid == DatumGetObjectId(bound[i]);
         }
         if (!used)
-            source_changed(job,
-                           psprintf("The plan of a chunk does not use the table with OID %u that the statement named.",
-                                    DatumGetObjectId(bound[i])));
+            raise_source_changed(job,
+                                 psprintf("The plan of a chunk does not use the table with OID %u that the statement named.",
+                                          DatumGetObjectId(bound[i])));
     }
 }
 
 // Locks rows as a DELETE would, after waiting for those who change them now.  The right to delete them, which the chunk's
 // statement checks, is taken as enough for that.
 void lock_rows(Relation source, const walk::Key &key, Node *condition) {
-    const char *sql = psprintf(
-        "SELECT FROM ONLY %s FOR UPDATE",
-        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)), RelationGetRelationName(source)));
+    const char *sql = psprintf("SELECT FROM %s%s FOR UPDATE", key.relation == key.source ? "ONLY " : "",
+                               quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)),
+                                                          RelationGetRelationName(source)));
     Query *query = walk::analyse_own(sql);
     query->jointree->quals = condition;
 #if PG_VERSION_NUM >= 160000
@@ -58,7 +48,7 @@ void lock_rows(Relation source, const walk::Key &key, Node *condition) {
 #else
     linitial_node(RangeTblEntry, query->rtable)->requiredPerms = ACL_SELECT;
 #endif
-    walk::run_plan(walk::plan_through_key(query, sql, key.relation, key.index).statement, sql, None_Receiver);
+    walk::run_plan(walk::plan_walk(query, sql, walk::driving_of(query, key)).statement, sql, None_Receiver);
 }
 
 // Rows that meet twice in one chunk are the transform's to bring together.
@@ -101,7 +91,7 @@ bool ChunkStatement::lock_driving_rows(Relation driving, Node *condition) {
     return true;
 }
 
-void ChunkStatement::lock_and_check() {
+void ChunkStatement::lock_and_check(const catalog::Split &split) {
     Datum *relations;
     int count;
     deconstruct_array(job.relations, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &relations, nullptr, &count);
@@ -109,14 +99,14 @@ void ChunkStatement::lock_and_check() {
         const Oid relation = DatumGetObjectId(relations[i]);
         LockRelationOid(relation, chunk_lock_mode(job, relation));
         if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
-            source_changed(job, psprintf("The table with OID %u no longer exists.", relation));
+            raise_source_changed(job, psprintf("The table with OID %u no longer exists.", relation));
     }
-    Relation source = table_open(job.source, NoLock);
-    key = walk::load_key(source, job.key_index);
-    const char *shape = walk::key_shape(key);
-    if (strcmp(shape, job.source_shape) != 0)
-        source_changed(job, psprintf("The walk key was (%s) and is now (%s).", job.source_shape, shape));
-    table_close(source, NoLock);
+    // A leaf after its parent, as everybody locks them.
+    const catalog::LeafInTree found = catalog::find_leaf(job.job_id, split.leaf);
+    LockRelationOid(found.leaf.relation, chunk_lock_mode(job, job.source));
+    require_same_tree(job, found, settings);
+    leaf = split.leaf;
+    key = require_same_key(job, found.leaf);
     require_transform_version(job);
 }
 
@@ -145,9 +135,13 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
     Query *query = analysis::analyse_stored(job.stored_sql);
     const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
     analysis::add_range(query, driver, qual(driver.rtindex, lower, upper));
-    if (const analysis::Driver deleted = analysis::find_deleted(query, driver); deleted.level != nullptr)
+    walk::Driving driving = {analysis::entry_of(driver), nullptr, pg::ChildTable{job.source, key.relation},
+                             walk::Access::key, key.index};
+    if (const analysis::Driver deleted = analysis::find_deleted(query, driver); deleted.level != nullptr) {
         analysis::add_range(query, deleted, qual(deleted.rtindex, lower, upper));
-    planned = walk::plan_through_key(query, job.stored_sql, job.source, job.key_index).statement;
+        driving.second = analysis::entry_of(deleted);
+    }
+    planned = walk::plan_walk(query, job.stored_sql, driving).statement;
     require_bound_relations(job, planned);
     pg::unpin(nest_level);
 }

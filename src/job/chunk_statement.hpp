@@ -1,5 +1,6 @@
 // A statement job's work on one chunk: the stored statement with the chunk's range put into its tree.
-// Regime: pg.  Locks: every relation of the statement, in OID order, then those that planning adds.
+// Regime: pg.  Locks: every relation of the statement, in OID order, then the table that is walked, then those that planning
+// adds.
 #pragma once
 
 #include "catalog/job.hpp"
@@ -14,7 +15,7 @@ struct ChunkStatement : chunk::Work {
     ChunkStatement(const catalog::Job &of_job, const settings::Settings &with_settings)
         : job(of_job), settings(with_settings) {}
 
-    void lock_and_check() override;
+    void lock_and_check(const catalog::Split &split) override;
     chunk::Reach reach(ArrayType *position, ArrayType *upper, int64 limit) override;
     void plan(ArrayType *lower, ArrayType *upper) override;
     chunk::Outcomes run(sink::PhaseTimes *times) override;
@@ -23,6 +24,7 @@ struct ChunkStatement : chunk::Work {
 
     const catalog::Job &job;
     const settings::Settings &settings;
+    int32 leaf = 0; // the chunk's
     walk::Key key = {};
     PlannedStmt *planned = nullptr;
 

@@ -2,6 +2,7 @@
 // Regime: pg.
 #include "job/retry.hpp"
 
+#include "catalog/leaf.hpp"
 #include "pg/session.hpp"
 
 namespace stride::job {
@@ -28,32 +29,40 @@ int64 as_reject_id(ArrayType *key) {
     return pg_strtoint64(TextDatumGetCString(elements[0]));
 }
 
-} // namespace
-
-bool plan_retry(const catalog::Job &job, int workers) {
-    if (catalog::has_plan(job.job_id)) return false;
-    const List *parts = catalog::cut_rejects(job.retry_of, rejects_a_split, splits_a_worker * Max(1, workers));
-    if (parts == NIL) {
-        catalog::insert_empty_plan(job.job_id);
-        return true;
-    }
+// The splits of one leaf, at most `most_splits`; *splits and *ordinal count over all leaves.
+void plan_leaf(const catalog::Job &job, int32 leaf, int most_splits, int32 *splits, int32 *ordinal) {
+    const List *parts = catalog::cut_rejects(job.retry_of, leaf, rejects_a_split, most_splits);
     catalog::NewSplit fresh = {};
-    fresh.lower_sample = -1;
+    fresh.leaf = leaf;
+    fresh.lower_sample = (*ordinal)++;
     for (int i = 0; i < list_length(parts); i++) {
         const catalog::RejectPart *part = static_cast<catalog::RejectPart *>(list_nth(parts, i));
         fresh.upper = as_key(part->last);
-        fresh.upper_sample = i;
+        fresh.upper_sample = (*ordinal)++;
         fresh.rows_estimate = part->count;
-        catalog::insert_split(job.job_id, i + 1, fresh);
+        catalog::insert_split(job.job_id, ++*splits, fresh);
         fresh.lower = fresh.upper;
-        fresh.lower_sample = i;
+        fresh.lower_sample = fresh.upper_sample;
     }
-    return true;
+}
+
+} // namespace
+
+void plan_retry(const catalog::Job &job, int workers) {
+    int32 splits = 0;
+    int32 ordinal = 0;
+    ListCell *cell;
+    foreach (cell, catalog::leaves_of(job.retry_of)) {
+        const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(lfirst(cell));
+        catalog::insert_leaf(job.job_id, *leaf);
+        if (leaf->walked) plan_leaf(job, leaf->leaf, splits_a_worker * Max(1, workers), &splits, &ordinal);
+    }
+    if (splits == 0) catalog::insert_empty_plan(job.job_id);
 }
 
 chunk::Reach RetryStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {
     const int64 wanted = Min(limit, most_keys);
-    rejects = catalog::read_rejects(job.retry_of, as_reject_id(position), as_reject_id(upper), wanted);
+    rejects = catalog::read_rejects(job.retry_of, leaf, as_reject_id(position), as_reject_id(upper), wanted);
     if (rejects.count > 0) {
         Relation source = table_open(job.source, NoLock);
         const int nest_level = pg::pin_search_path();

@@ -10,8 +10,8 @@
 
 namespace stride::job {
 
-// Writes the plan of such a job in the current transaction, unless there is one already: then false.
-bool plan_retry(const catalog::Job &job, int workers);
+// Writes the plan of such a job in the current transaction.  Its leaves are those of the job that holds the rejects.
+void plan_retry(const catalog::Job &job, int workers);
 
 struct RetryStatement final : ChunkStatement {
     using ChunkStatement::ChunkStatement;

@@ -2,7 +2,7 @@
 // Regime: pg.
 #include "job/row_data.hpp"
 
-#include "walk/plan.hpp"
+#include "walk/peek.hpp"
 
 namespace stride::job {
 namespace {
@@ -34,8 +34,8 @@ bool may_read(Oid relation, AttrNumber column) {
            pg_attribute_aclcheck(relation, column, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
-// "SELECT to_jsonb(r) FROM (SELECT c1, c2 .. FROM ONLY schema.table) AS r"; the key's columns can always be read.
-char *row_sql(Relation relation) {
+// "SELECT to_jsonb(r) FROM (SELECT c1, c2 .. FROM schema.source) AS r"; the key's columns can always be read.
+char *row_sql(Relation relation, const walk::Key &key) {
     StringInfoData sql;
     initStringInfo(&sql);
     appendStringInfoString(&sql, "SELECT to_jsonb(r) FROM (SELECT");
@@ -46,7 +46,7 @@ char *row_sql(Relation relation) {
         appendStringInfo(&sql, "%s%s", separator, quote_identifier(NameStr(attribute->attname)));
         separator = ", ";
     }
-    appendStringInfo(&sql, " FROM ONLY %s) AS r",
+    appendStringInfo(&sql, " FROM %s%s) AS r", key.relation == key.source ? "ONLY " : "",
                      quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
                                                 RelationGetRelationName(relation)));
     return sql.data;
@@ -54,12 +54,12 @@ char *row_sql(Relation relation) {
 
 } // namespace
 
-Jsonb *row_data(Relation relation, const walk::Key &key, Node *qual) {
-    const char *sql = row_sql(relation);
+Jsonb *row_data(Relation source, const walk::Key &key, Node *qual) {
+    const char *sql = row_sql(source, key);
     Query *query = walk::analyse_own(sql);
     Query *inner = linitial_node(RangeTblEntry, query->rtable)->subquery;
     inner->jointree->quals = qual;
-    PlannedStmt *plan = walk::plan_through_key(query, sql, key.relation, key.index).statement;
+    PlannedStmt *plan = walk::plan_walk(query, sql, walk::driving_of(inner, key)).statement;
 
     FirstValue first = {};
     first.receiver.receiveSlot = receive_value;

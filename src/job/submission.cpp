@@ -3,13 +3,13 @@
 #include "job/submission.hpp"
 
 #include "settings/settings.hpp"
+#include "job/leaves.hpp"
 #include "job/session_settings.hpp"
 #include "analysis/statement.hpp"
 #include "pg/session.hpp"
 #include "sink/bulk.hpp"
 #include "sink/index_choice.hpp"
 #include "walk/plan.hpp"
-#include "walk/shape.hpp"
 
 namespace stride::job {
 namespace {
@@ -84,23 +84,6 @@ void check_owner() {
                         errhint("Submit as a role with LOGIN, or ALTER ROLE .. LOGIN.")));
 }
 
-// The look ahead reads the key's columns, which an UPDATE or DELETE without a condition would not need.
-void require_key_select(const walk::Key &key) {
-    if (pg_class_aclcheck(key.relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK) return;
-    for (int i = 0; i < key.ncolumns; i++)
-        if (pg_attribute_aclcheck(key.relation, key.columns[i].attno, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-            ereport(ERROR,
-                    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                     errmsg("permission denied for column \"%s\" of table \"%s\"",
-                            get_attname(key.relation, key.columns[i].attno, false), get_rel_name(key.relation)),
-                     errdetail("A job reads the columns of the key that it walks by."),
-                     errhint("GRANT SELECT on these columns to role \"%s\".", GetUserNameFromId(GetUserId(), false))));
-}
-
-char *qualified_name(Oid relation) {
-    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
-}
-
 void fill_relations(catalog::Job *job, const List *relations) {
     const int count = list_length(relations);
     Datum *oids = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(Max(1, count))));
@@ -113,20 +96,26 @@ void fill_relations(catalog::Job *job, const List *relations) {
     job->relation_names = construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
-void fill_walk(catalog::Job *job, const analysis::Statement &statement, ArrayType *wanted_key) {
-    Relation source = table_open(statement.source, AccessShareLock);
-    const walk::Key key = walk::choose_key(source, wanted_key);
-    Bitmapset *columns = nullptr;
-    for (int i = 0; i < key.ncolumns; i++)
-        columns = bms_add_member(columns, key.columns[i].attno - FirstLowInvalidHeapAttributeNumber);
-    analysis::refuse_key_update(statement, columns);
-    require_key_select(key);
+// The key that all leaves have in common, nullptr if there is none.
+char *common_key(List *leaves) {
+    char *key = nullptr;
+    ListCell *cell;
+    foreach (cell, leaves) {
+        const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(lfirst(cell));
+        if (!leaf->walked) continue;
+        if (key != nullptr && strcmp(key, leaf->key_definition) != 0) return nullptr;
+        key = leaf->key_definition;
+    }
+    return key;
+}
+
+// What planning would find now, so that its refusals are raised where somebody reads them.
+List *fill_walk(catalog::Job *job, const PlannedStmt *whole) {
+    Query *query = analysis::analyse_stored(job->stored_sql);
+    List *leaves = find_leaves(source_of(query, job->source, job->stored_alias), whole, job->wanted_key);
     job->walk = pstrdup("key");
-    job->key_index = key.index;
-    job->key_index_name = qualified_name(key.index);
-    job->key_definition = walk::key_definition(key);
-    job->source_shape = walk::key_shape(key);
-    table_close(source, NoLock);
+    job->key_definition = common_key(leaves);
+    return leaves;
 }
 
 // A table that was given a pipeline as argument is the one that its name led analysis to.
@@ -172,13 +161,8 @@ void check_indexes(const catalog::Job &job) {
 }
 
 // The sink that chunks would take now; each chunk judges anew, under its locks.
-void fill_sink(catalog::Job *job, const settings::Settings &settings) {
-    const int nest_level = pg::pin_search_path();
-    PlannedStmt *plan =
-        walk::plan_through_key(analysis::analyse_stored(job->stored_sql), job->stored_sql, job->source, job->key_index)
-            .statement;
-    const char *refusal = settings.statement_sink ? "the setting sink says so" : sink::bulk_refusal(plan);
-    pg::unpin(nest_level);
+void fill_sink(catalog::Job *job, const settings::Settings &settings, PlannedStmt *whole) {
+    const char *refusal = settings.statement_sink ? "the setting sink says so" : sink::bulk_refusal(whole);
     job->sink = pstrdup(refusal == nullptr ? "bulk" : "statement");
     job->sink_reason = pstrdup(refusal == nullptr ? "rows are written in batches, with the same result" : refusal);
 }
@@ -193,7 +177,7 @@ Work statement_work(const char *statement) {
     return work;
 }
 
-catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **warnings) {
+catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **warnings, List **leaves) {
     check_choices(arguments);
     check_owner();
     check_dependencies(arguments.depends_on);
@@ -210,7 +194,6 @@ catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **w
     fill_statement(job, *statement);
     fill_work(job, work, *statement);
     check_indexes(*job);
-    fill_walk(job, *statement, arguments.key);
     job->name = arguments.name;
     job->owner = GetUserId();
     job->owner_name = GetUserNameFromId(GetUserId(), false);
@@ -224,18 +207,19 @@ catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **w
     job->start_at = arguments.start_at;
     job->priority = arguments.priority;
     job->session = capture_session();
-    fill_sink(job, settings);
+    const int nest_level = pg::pin_search_path();
+    PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job->stored_sql), job->stored_sql);
+    *leaves = fill_walk(job, whole);
+    fill_sink(job, settings, whole);
+    pg::unpin(nest_level);
     return job;
 }
 
-char *chunk_statement_sql(const catalog::Job &job) {
+char *chunk_statement_sql(const catalog::Job &job, const catalog::Leaf &leaf) {
     const int nest_level = pg::pin_search_path();
     Query *query = analysis::analyse_stored(job.stored_sql);
     const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
-    Relation source = table_open(job.source, AccessShareLock);
-    const walk::Key key = walk::load_key(source, job.key_index);
-    table_close(source, NoLock);
-    analysis::add_range(query, driver, walk::range_qual_with_params(key, driver.rtindex));
+    analysis::add_range(query, driver, walk::range_qual_with_params(require_same_key(job, leaf), driver.rtindex));
     char *sql = analysis::deparse(query);
     pg::unpin(nest_level);
     return sql;

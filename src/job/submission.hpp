@@ -4,6 +4,7 @@
 
 #include "analysis/statement.hpp"
 #include "catalog/job.hpp"
+#include "catalog/leaf.hpp"
 
 namespace stride::job {
 
@@ -50,10 +51,11 @@ struct Work {
 // The work of stride.submit(statement).  Raises what analysis::parse_statement() raises.
 Work statement_work(const char *statement);
 
-// A job as it would be stored, not yet stored; *warnings is what analysis has to say about it.
-catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **warnings);
+// A job as it would be stored, not yet stored; *warnings is what analysis has to say about it, *leaves the tables that it would
+// walk if it were planned now.
+catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **warnings, List **leaves);
 
-// The statement of a chunk, with $1 .. for the range's bounds: what explain shows.
-char *chunk_statement_sql(const catalog::Job &job);
+// The statement of a chunk of one leaf, with $1 .. for the range's bounds: what explain shows.
+char *chunk_statement_sql(const catalog::Job &job, const catalog::Leaf &leaf);
 
 } // namespace stride::job

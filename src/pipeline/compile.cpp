@@ -155,7 +155,7 @@ Jsonb *describe(const Arguments &arguments, const Shape &shape) {
 const walk::Key *choose_order(const Shape &shape, ArrayType *wanted) {
     if (shape.query != nullptr || shape.source->rd_rel->relkind != RELKIND_RELATION) return nullptr;
     walk::Key *key = static_cast<walk::Key *>(palloc(sizeof(walk::Key)));
-    *key = walk::choose_key(shape.source, wanted);
+    *key = walk::choose_key(shape.source, RelationGetRelid(shape.source), wanted);
     return key;
 }
 

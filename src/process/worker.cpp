@@ -8,6 +8,7 @@
 #include "settings/settings.hpp"
 #include "core/chunk_sizer.hpp"
 #include "core/error_policy.hpp"
+#include "job/leaves.hpp"
 #include "job/retry.hpp"
 #include "job/session_settings.hpp"
 #include "pg/test_point.hpp"
@@ -126,10 +127,13 @@ void require_same_extension(const Worker &worker) {
     if (pg::extension_oid() != worker.extension) proc_exit(0);
 }
 
-bool plan_job(const catalog::Job &job) {
+void plan_job(const catalog::Job &job) {
     // A job that chooses its number of workers may come to need as many splits as it may have workers.
     const int workers = job.workers > 0 ? job.workers : settings::max_workers_per_job;
-    return job.retry_of != 0 ? job::plan_retry(job, workers) : walk::plan_splits(job, workers);
+    if (job.retry_of != 0)
+        job::plan_retry(job, workers);
+    else
+        walk::plan_splits(job, job::find_leaves_of(job), workers);
 }
 
 // The work of a chunk of the job, in the current memory context.
@@ -153,7 +157,10 @@ ErrorData *try_to_plan(Worker *worker) {
             STRIDE_TEST_POINT("after_drop");
         }
         // The scheduler has waited for the splits to start the job's other workers.
-        if (plan_job(job)) shared::wake_at_commit();
+        if (!catalog::has_plan(job.job_id)) {
+            plan_job(job);
+            shared::wake_at_commit();
+        }
         require_same_extension(*worker);
         STRIDE_TEST_POINT("before_plan_commit");
         pg::commit_transaction();
@@ -172,20 +179,15 @@ bool plan(Worker *worker) {
     }
 }
 
-int compare_keys(ArrayType *a, ArrayType *b, void *key) {
-    return walk::compare_keys(*static_cast<walk::Key *>(key), a, b);
-}
-
 // Halves the largest split of another worker and claims the new half.
 bool claim_half(Worker *worker, catalog::Split *split) {
     bool claimed = false;
     ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
         pg::begin_transaction();
         MemoryContextSwitchTo(worker->chunk_memory);
-        Relation source = table_open(worker->job->source, AccessShareLock);
-        walk::Key key = walk::load_key(source, worker->job->key_index);
-        table_close(source, NoLock);
-        if (catalog::halve_largest(worker->job->job_id, compare_keys, &key)) {
+        LockRelationOid(worker->job->source, AccessShareLock);
+        job::PositionOrder order = {worker->job, 0, {}};
+        if (catalog::halve_largest(worker->job->job_id, job::compare_positions, &order)) {
             catalog::BackOff back_off;
             claimed =
                 catalog::claim_split(worker->job->job_id, worker->order.cookie, worker->sizer.rows(), split, &back_off);

@@ -2,6 +2,7 @@
 // Regime: pg.  Name look-ups take AccessShareLock for their duration.
 #include "queue/rebind.hpp"
 
+#include "catalog/leaf.hpp"
 #include "walk/shape.hpp"
 
 namespace stride::queue {
@@ -55,20 +56,41 @@ ArrayType *relations_by_name(ArrayType *names, const char **missing) {
     return construct_array(sorted, list_length(found), OIDOID, sizeof(Oid), true, TYPALIGN_INT);
 }
 
+// One of the tables that a job, `planned`, walks; why not, or nullptr.
+const char *rebind_leaf(const catalog::Job &job, int64 planned, catalog::Leaf *leaf) {
+    leaf->relation = relation_by_name(leaf->relation_name);
+    if (!OidIsValid(leaf->relation)) return psprintf("table %s is not here", leaf->relation_name);
+    if (leaf->walked) {
+        leaf->key_index = relation_by_name(leaf->key_index_name);
+        if (!OidIsValid(leaf->key_index)) return psprintf("index %s is not here", leaf->key_index_name);
+        Relation relation = table_open(leaf->relation, AccessShareLock);
+        const walk::Key key = walk::load_key(relation, job.source, leaf->key_index);
+        const char *shape = walk::key_shape(key);
+        table_close(relation, AccessShareLock);
+        if (strcmp(shape, leaf->shape) != 0)
+            return psprintf("the walk key was (%s) and is here (%s)", leaf->shape, shape);
+    }
+    catalog::rebind_leaf(planned, *leaf);
+    return nullptr;
+}
+
+const char *rebind_leaves(const catalog::Job &job, int64 planned) {
+    ListCell *cell;
+    foreach (cell, catalog::leaves_of(planned))
+        if (const char *refusal = rebind_leaf(job, planned, static_cast<catalog::Leaf *>(lfirst(cell)))) return refusal;
+    return nullptr;
+}
+
 const char *rebind_by_name(catalog::Job *job) {
     const char *missing = nullptr;
     job->relations = relations_by_name(job->relation_names, &missing);
     if (job->relations == nullptr) return psprintf("table %s is not here", missing);
     job->source = relation_by_name(job->source_name);
     job->target = job->target_name == nullptr ? InvalidOid : relation_by_name(job->target_name);
-    job->key_index = relation_by_name(job->key_index_name);
-    if (!OidIsValid(job->key_index)) return psprintf("index %s is not here", job->key_index_name);
-    Relation source = table_open(job->source, AccessShareLock);
-    const walk::Key key = walk::load_key(source, job->key_index);
-    const char *shape = walk::key_shape(key);
-    table_close(source, AccessShareLock);
-    if (strcmp(shape, job->source_shape) != 0)
-        return psprintf("the walk key was (%s) and is here (%s)", job->source_shape, shape);
+    const char *refusal = rebind_leaves(*job, job->job_id);
+    // A job that drives rejects again takes the leaves of the job that holds them.
+    if (refusal == nullptr && job->retry_of != 0) refusal = rebind_leaves(*job, job->retry_of);
+    if (refusal != nullptr) return refusal;
     catalog::rebind(*job);
     return nullptr;
 }

@@ -23,11 +23,13 @@ namespace {
 // Where the GUCs of the job settings live; GUC writes them, resolve_settings() reads them.
 constinit Settings session{};
 constinit int session_delivery = 0;
+constinit int session_new_partitions = 0;
 constinit int session_self_reference = 0;
 constinit int session_sink = 0;
 
 constexpr config_enum_entry delivery_choices[] = {
     {"exactly_once", 0, false}, {"at_least_once", 1, false}, {nullptr, 0, false}};
+constexpr config_enum_entry new_partitions_choices[] = {{"fail", 0, false}, {"ignore", 1, false}, {nullptr, 0, false}};
 constexpr config_enum_entry self_reference_choices[] = {
     {"refuse", 0, false}, {"per_chunk", 1, false}, {nullptr, 0, false}};
 constexpr config_enum_entry sink_choices[] = {{"auto", 0, false}, {"statement", 1, false}, {nullptr, 0, false}};
@@ -112,6 +114,13 @@ constexpr Entry submit_choice(const char *guc, int *variable, bool Settings::*fi
             .description = description};
 }
 
+constexpr Entry job_choice(const char *guc, int *variable, bool Settings::*field, const config_enum_entry *choices,
+                           const char *description) {
+    Entry entry = submit_choice(guc, variable, field, choices, description);
+    entry.at_submit = false;
+    return entry;
+}
+
 constexpr Entry number(const char *guc, GucContext context, int *variable, int initial, int least, int most, int flags,
                        const char *description) {
     return {.guc = guc,
@@ -188,6 +197,9 @@ constexpr std::array entries{
            "Most workers of one job."),
     number("stride.max_workers_per_role", PGC_SUSET, &max_workers_per_role, 8, 1, most_workers, 0,
            "Most workers of all jobs of one owner."),
+    job_choice("stride.new_partitions", &session_new_partitions, &Settings::new_partitions_ignored,
+               new_partitions_choices,
+               "A table that becomes a partition or child of the source while the job runs: fail, or ignore it."),
     job_real("stride.nice", &session.nice, &Settings::nice, 0, 100,
              "Sleep of a worker after each chunk, in times of what the chunk took."),
     job_flag("stride.pause_for_vacuum", &session.pause_for_vacuum, &Settings::pause_for_vacuum, false,
@@ -357,6 +369,7 @@ void apply(const Entry &entry, const JsonbValue *given, Settings *result) {
 Settings resolve_settings(Jsonb *of_job, Jsonb *captured) {
     Settings result = session;
     result.delivery_at_least_once = session_delivery != 0;
+    result.new_partitions_ignored = session_new_partitions != 0;
     result.self_reference_per_chunk = session_self_reference != 0;
     result.statement_sink = session_sink != 0;
     for (const Entry &entry : entries) {

@@ -24,6 +24,7 @@ struct Settings {
     int max_rows_per_second;       // of the whole job
     int max_run_time;              // seconds, of one run
     int max_wal_bytes_per_second;  // of the whole job
+    bool new_partitions_ignored;   // "new_partitions": "fail" | "ignore"
     double nice;                   // sleep after a chunk, in times of what it took
     bool pause_for_vacuum;
     int progress_interval;         // ms between the NOTICEs of run; 0 = quiet

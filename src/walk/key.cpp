@@ -18,6 +18,7 @@ enum class Flaw : unsigned char {
     expression,
     nullable,
     collation,
+    not_in_source,
     not_yet_usable
 };
 
@@ -41,6 +42,8 @@ const char *sentence(Flaw flaw) {
         return "has a column that is not NOT NULL";
     case Flaw::collation:
         return "has a nondeterministic collation";
+    case Flaw::not_in_source:
+        return "has a column that the parent table lacks";
     case Flaw::not_yet_usable:
         return "was built beside transactions that still run and cannot be used yet";
     }
@@ -56,16 +59,23 @@ bool never_null(TupleDesc descriptor, AttrNumber attno) {
 #endif
 }
 
-Flaw column_flaw(Relation relation, Relation index, int column) {
+// The number of a column of `relation` in the source, by name; 0 if it has none.
+AttrNumber in_source(Relation relation, Oid source, AttrNumber attno) {
+    if (RelationGetRelid(relation) == source) return attno;
+    return get_attnum(source, NameStr(TupleDescAttr(RelationGetDescr(relation), attno - 1)->attname));
+}
+
+Flaw column_flaw(Relation relation, Oid source, Relation index, int column) {
     const AttrNumber attno = index->rd_index->indkey.values[column];
     if (attno <= 0) return Flaw::expression;
     if (!never_null(RelationGetDescr(relation), attno)) return Flaw::nullable;
     const Oid collation = index->rd_indcollation[column];
     if (OidIsValid(collation) && !get_collation_isdeterministic(collation)) return Flaw::collation;
+    if (in_source(relation, source, attno) <= 0) return Flaw::not_in_source;
     return Flaw::none;
 }
 
-Flaw flaw_of(Relation relation, Relation index) {
+Flaw flaw_of(Relation relation, Oid source, Relation index) {
     const Form_pg_index form = index->rd_index;
     if (index->rd_rel->relam != BTREE_AM_OID) return Flaw::access_method;
     if (!form->indisunique) return Flaw::not_unique;
@@ -73,7 +83,7 @@ Flaw flaw_of(Relation relation, Relation index) {
     if (!form->indimmediate) return Flaw::deferrable;
     if (!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr)) return Flaw::partial;
     for (int column = 0; column < form->indnkeyatts; column++)
-        if (const Flaw flaw = column_flaw(relation, index, column); flaw != Flaw::none) return flaw;
+        if (const Flaw flaw = column_flaw(relation, source, index, column); flaw != Flaw::none) return flaw;
     // The planner passes such an index by until all snapshots see its whole history (see README.HOT).
     if (form->indcheckxmin &&
         !TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin))
@@ -90,9 +100,10 @@ Oid compare_type_of(Oid column_type, Oid opcintype) {
     return opcintype;
 }
 
-void describe(Relation relation, Relation index, Key *key) {
+void describe(Relation relation, Oid source, Relation index, Key *key) {
     const Form_pg_index form = index->rd_index;
     *key = Key{};
+    key->source = source;
     key->relation = RelationGetRelid(relation);
     key->index = RelationGetRelid(index);
     key->ncolumns = form->indnkeyatts;
@@ -100,7 +111,7 @@ void describe(Relation relation, Relation index, Key *key) {
         const AttrNumber attno = form->indkey.values[i];
         const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), attno - 1);
         KeyColumn &column = key->columns[i];
-        column.attno = attno;
+        column.attno = in_source(relation, source, attno);
         column.column_type = attribute->atttypid;
         column.column_typmod = attribute->atttypmod;
         column.column_collation = attribute->attcollation;
@@ -188,7 +199,7 @@ bool better(const Key &candidate, bool candidate_primary, const Key &best, bool 
 
 } // namespace
 
-Key choose_key(Relation relation, ArrayType *wanted) {
+Key choose_key(Relation relation, Oid source, ArrayType *wanted) {
     AttrNumber attnos[INDEX_MAX_KEYS] = {};
     const int nattnos = wanted != nullptr ? wanted_columns(relation, wanted, attnos) : 0;
     List *indexes = RelationGetIndexList(relation);
@@ -201,10 +212,10 @@ Key choose_key(Relation relation, ArrayType *wanted) {
     for (int i = 0; i < list_length(indexes); i++) {
         Relation index = index_open(list_nth_oid(indexes, i), AccessShareLock);
         if (wanted == nullptr || has_columns(index, attnos, nattnos)) {
-            const Flaw flaw = flaw_of(relation, index);
+            const Flaw flaw = flaw_of(relation, source, index);
             if (flaw == Flaw::none) {
                 Key candidate;
-                describe(relation, index, &candidate);
+                describe(relation, source, index, &candidate);
                 const bool primary = index->rd_index->indisprimary;
                 if (!OidIsValid(best.index) || better(candidate, primary, best, best_primary)) {
                     best = candidate;
@@ -222,13 +233,13 @@ Key choose_key(Relation relation, ArrayType *wanted) {
     return best;
 }
 
-Key load_key(Relation relation, Oid index_oid) {
+Key load_key(Relation relation, Oid source, Oid index_oid) {
     if (!list_member_oid(RelationGetIndexList(relation), index_oid))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("the index that \"%s\" is walked by is gone", RelationGetRelationName(relation)),
                         errhint("Submit the job again: positions in one index mean nothing in another.")));
     Relation index = index_open(index_oid, AccessShareLock);
-    const Flaw flaw = flaw_of(relation, index);
+    const Flaw flaw = flaw_of(relation, source, index);
     if (flaw == Flaw::not_yet_usable)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
                         errmsg("index \"%s\" cannot be used yet", RelationGetRelationName(index)),
@@ -240,7 +251,7 @@ Key load_key(Relation relation, Oid index_oid) {
                         errdetail("It %s.", sentence(flaw)),
                         errhint("Restore the index to what it was and resume the job, or submit the job again.")));
     Key key;
-    describe(relation, index, &key);
+    describe(relation, source, index, &key);
     index_close(index, NoLock);
     return key;
 }
@@ -250,7 +261,7 @@ char *key_definition(const Key &key) {
     initStringInfo(&text);
     for (int i = 0; i < key.ncolumns; i++)
         appendStringInfo(&text, "%s%s%s", i > 0 ? ", " : "",
-                         quote_identifier(get_attname(key.relation, key.columns[i].attno, false)),
+                         quote_identifier(get_attname(key.source, key.columns[i].attno, false)),
                          key.columns[i].descending ? " DESC" : "");
     return text.data;
 }

@@ -9,7 +9,7 @@ namespace stride::walk {
 
 // One column of the key, in index order.
 struct KeyColumn {
-    AttrNumber attno; // attribute number in the driving relation
+    AttrNumber attno; // attribute number in the source
     Oid column_type;  // declared type of the column (may be a domain)
     int32 column_typmod;
     Oid column_collation; // collation of the column's Var
@@ -24,7 +24,8 @@ struct KeyColumn {
 // A usable key: unique, immediate, valid, non-partial, non-expression btree index, all columns NOT NULL,
 // deterministic collations.
 struct Key {
-    Oid relation;
+    Oid source;   // the driving relation as the statement names it
+    Oid relation; // the table that is walked and has the index: the source, or one of its leaves
     Oid index;
     int ncolumns;
     KeyColumn columns[INDEX_MAX_KEYS];
@@ -34,15 +35,15 @@ struct Key {
 // (pg/session.hpp), as an array of text without NULL elements.  nullptr stands for "before the first row".
 using KeyText = ArrayType *;
 
-// Chooses the key of `relation`: the index whose columns are exactly `wanted` (a name[] in order; nullptr = any; the
+// Chooses the key of `relation`, the source or one of its leaves: the index whose columns are exactly `wanted` (a name[] in order; nullptr = any; the
 // primary key first, else the qualifying unique index with the fewest columns, then the narrowest).  INCLUDE columns are
-// ignored.  Raises 55000 (object_not_in_prerequisite_state) with DETAIL (why each candidate does not qualify) and HINT if
+// ignored; a column that the source has not cannot be part of it.  Raises 55000 (object_not_in_prerequisite_state) with DETAIL (why each candidate does not qualify) and HINT if
 // there is none, 42703 if a wanted column does not exist, 22004 or 22023 for a wanted array with NULLs or without columns.
-Key choose_key(Relation relation, ArrayType *wanted);
+Key choose_key(Relation relation, Oid source, ArrayType *wanted);
 
 // The same key again from its stored index oid; raises 55000 when the index is gone or no longer qualifies, and 55006
 // (worth another try later) when only the snapshots of other transactions keep it from being used yet.
-Key load_key(Relation relation, Oid index);
+Key load_key(Relation relation, Oid source, Oid index);
 
 // Column names of the key, quoted and comma-separated, with DESC where the index has it ("tenant_id, id DESC"); palloc'd.
 char *key_definition(const Key &key);
@@ -54,7 +55,7 @@ struct KeyRange {
     KeyText upper;
 };
 
-// The qualification "lower < key <= upper" on the relation at range table index `varno` of a query level, with the
+// The qualification "lower < key <= upper" on the source at range table index `varno` of a query level, with the
 // bounds as Consts; nullptr if the range has no bound.  Columns whose values are equal (as the index compares them) in
 // lower and upper from the left become equalities; the rest is an OR of the parts of range_parts(), not a pair of row
 // comparisons: the planner (of 15) takes such a pair for a quarter of the table, and the upper one ends an index

@@ -18,8 +18,8 @@ void append_operator(StringInfo sql, Oid operator_oid) {
 }
 
 // One column of the ORDER BY, with everything that decides whether the index has the order.
-void append_order(StringInfo sql, Relation relation, const KeyColumn &column, bool backward) {
-    const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), column.attno - 1);
+void append_order(StringInfo sql, Relation source, const KeyColumn &column, bool backward) {
+    const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(source), column.attno - 1);
     appendStringInfoString(sql, quote_identifier(NameStr(attribute->attname)));
     if (OidIsValid(column.collation) && column.collation != column.column_collation)
         appendStringInfo(sql, " COLLATE %s", generate_collation_name(column.collation));
@@ -29,8 +29,8 @@ void append_order(StringInfo sql, Relation relation, const KeyColumn &column, bo
 }
 
 // One part of a range, up to `limit` rows more.
-void peek_part(Relation relation, const Key &key, List *part, int64 limit, LastKey *last) {
-    const char *sql = ordered_keys_sql(relation, key, false, limit);
+void peek_part(Relation source, const Key &key, List *part, int64 limit, LastKey *last) {
+    const char *sql = ordered_keys_sql(source, key, false, limit);
     Query *query = analyse_own(sql);
     if (part != NIL) query->jointree->quals = reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, part, -1));
     run_plan(plan_in_key_order(query, sql, key), sql, &last->receiver);
@@ -76,36 +76,40 @@ void prepare_last_key(const Key &key, LastKey *last) {
     last->ncolumns = key.ncolumns;
 }
 
-char *select_keys_sql(Relation relation, const Key &key) {
+char *select_keys_sql(Relation source, const Key &key) {
     StringInfoData sql;
     initStringInfo(&sql);
     for (int i = 0; i < key.ncolumns; i++) {
-        const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), key.columns[i].attno - 1);
+        const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(source), key.columns[i].attno - 1);
         appendStringInfo(&sql, "%s %s", i == 0 ? "SELECT" : ",", quote_identifier(NameStr(attribute->attname)));
     }
-    appendStringInfo(&sql, " FROM ONLY %s",
-                     quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
-                                                RelationGetRelationName(relation)));
+    appendStringInfo(&sql, " FROM %s%s", key.relation == key.source ? "ONLY " : "",
+                     quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)),
+                                                RelationGetRelationName(source)));
     return sql.data;
 }
 
-char *ordered_keys_sql(Relation relation, const Key &key, bool backward, int64 limit) {
+char *ordered_keys_sql(Relation source, const Key &key, bool backward, int64 limit) {
     StringInfoData sql;
     initStringInfo(&sql);
-    appendStringInfoString(&sql, select_keys_sql(relation, key));
+    appendStringInfoString(&sql, select_keys_sql(source, key));
     // Collation names are written for the search_path that analyse_own() reads them under.
     const int level = pg::pin_search_path();
     for (int i = 0; i < key.ncolumns; i++) {
         appendStringInfoString(&sql, i == 0 ? " ORDER BY " : ", ");
-        append_order(&sql, relation, key.columns[i], backward);
+        append_order(&sql, source, key.columns[i], backward);
     }
     pg::unpin(level);
     appendStringInfo(&sql, " LIMIT " INT64_FORMAT, limit);
     return sql.data;
 }
 
+Driving driving_of(Query *query, const Key &key) {
+    return Driving{rt_fetch(1, query->rtable), nullptr, pg::ChildTable{key.source, key.relation}, Access::key, key.index};
+}
+
 PlannedStmt *plan_in_key_order(Query *query, const char *sql, const Key &key) {
-    if (rt_fetch(1, query->rtable)->relid != key.relation)
+    if (rt_fetch(1, query->rtable)->relid != key.source)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the walked table was renamed meanwhile"),
                         errhint("Try again.")));
     static constexpr struct {
@@ -122,7 +126,7 @@ PlannedStmt *plan_in_key_order(Query *query, const char *sql, const Key &key) {
     for (const auto &setting : settings)
         (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                                 false);
-    const KeyPlan plan = plan_through_key(query, sql, key.relation, key.index);
+    const WalkPlan plan = plan_walk(query, sql, driving_of(query, key));
     AtEOXact_GUC(false, level);
     if (plan.sorts)
         ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("the index of the walk key does not give its order"),
@@ -130,13 +134,13 @@ PlannedStmt *plan_in_key_order(Query *query, const char *sql, const Key &key) {
     return plan.statement;
 }
 
-Peek peek(Relation relation, const Key &key, const KeyRange &range, int64 limit) {
+Peek peek(Relation source, const Key &key, const KeyRange &range, int64 limit) {
     LastKey last;
     prepare_last_key(key, &last);
     List *parts = range_parts(key, 1, range);
     for (int i = 0; i < list_length(parts) && last.rows < limit; i++) {
         CHECK_FOR_INTERRUPTS();
-        peek_part(relation, key, static_cast<List *>(list_nth(parts, i)), limit - last.rows, &last);
+        peek_part(source, key, static_cast<List *>(list_nth(parts, i)), limit - last.rows, &last);
     }
     return Peek{last.rows, last.rows > 0 ? key_to_text(key, last.values) : nullptr, last.rows < limit};
 }

@@ -1,9 +1,10 @@
 // How far the next chunk reaches: a look ahead in the index that counts driving rows.
-// Regime: pg.  Locks: AccessShareLock on the relation, held by the caller.  Runs as the current user under the active
+// Regime: pg.  Locks: AccessShareLock on the source and on the table that is walked, held by the caller.  Runs as the current user under the active
 // snapshot, so that row security hides from the count what it hides from the chunk's statement.
 #pragma once
 
 #include "walk/key.hpp"
+#include "walk/plan.hpp"
 
 namespace stride::walk {
 
@@ -15,13 +16,16 @@ struct Peek {
 
 // Counts the first `limit` (at least 1) rows of `range` in key order.  A plan that sorts is an error (XX000).  The current
 // user needs SELECT on the key's columns (42501).
-Peek peek(Relation relation, const Key &key, const KeyRange &range, int64 limit);
+Peek peek(Relation source, const Key &key, const KeyRange &range, int64 limit);
 
-// "SELECT k1, k2 FROM ONLY schema.table" with the key's columns in index order; palloc'd.
-char *select_keys_sql(Relation relation, const Key &key);
+// "SELECT k1, k2 FROM schema.source" with the key's columns in index order; palloc'd.
+char *select_keys_sql(Relation source, const Key &key);
 
 // The same with the ORDER BY of the index, or its reverse, and LIMIT; palloc'd.
-char *ordered_keys_sql(Relation relation, const Key &key, bool backward, int64 limit);
+char *ordered_keys_sql(Relation source, const Key &key, bool backward, int64 limit);
+
+// The driving table of these queries.
+Driving driving_of(Query *query, const Key &key);
 
 // Plans a query of ordered_keys_sql() so that the index gives the order; raises XX000 if the plan sorts.
 PlannedStmt *plan_in_key_order(Query *query, const char *sql, const Key &key);

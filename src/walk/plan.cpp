@@ -119,12 +119,12 @@ void look(const Plan *plan, Findings *findings) {
     }
 }
 
-KeyPlan judge(PlannedStmt *statement, Oid relation, Oid index) {
-    Findings findings = {relation, index, statement->rtable, false, false, false};
+WalkPlan judge(PlannedStmt *statement, const Driving &driving) {
+    Findings findings = {driving.table.child, driving.index, statement->rtable, false, false, false};
     look(statement->planTree, &findings);
     const bool sorts = findings.sorts;
     look_at_all(statement->subplans, &findings);
-    return KeyPlan{statement, findings.by_key || !findings.read, sorts};
+    return WalkPlan{statement, driving.access == Access::any || findings.by_key || !findings.read, sorts};
 }
 
 Query *rewrite(Query *query) {
@@ -137,14 +137,44 @@ Query *rewrite(Query *query) {
     return linitial_node(Query, queries);
 }
 
+// Rewrites a query, and puts the table that is walked in its place there.
+class Rewritten {
+public:
+    Rewritten(Query *query, const Driving &driving) {
+        const bool whole = driving.table.parent == driving.table.child && !driving.entry->inh;
+        if (!whole) mark(driving.entry, driving.table);
+        if (!whole && driving.second != nullptr) mark(driving.second, driving.table);
+        query_ = rewrite(query);
+        for (int i = 0; i < nmarked_; i++)
+            pg::put_child(query_, marked_[i]);
+    }
+    Query *query() const { return query_; }
+    WalkPlan plan(Query *query, const char *sql, const Driving &driving) const {
+        PlannedStmt *statement = pg_plan_query(query, sql, 0, nullptr);
+        for (int i = 0; i < nmarked_; i++)
+            pg::complete_child_plan(statement, marked_[i]);
+        return judge(statement, driving);
+    }
+
+private:
+    void mark(RangeTblEntry *entry, const pg::ChildTable &table) {
+        marked_[nmarked_] = pg::mark_table(entry, table, nmarked_);
+        nmarked_++;
+    }
+
+    pg::MarkedTable marked_[2];
+    int nmarked_ = 0;
+    Query *query_;
+};
+
 } // namespace
 
-KeyPlan plan_through_key(Query *query, const char *sql, Oid relation, Oid index) {
-    Query *rewritten = rewrite(query);
+WalkPlan plan_walk(Query *query, const char *sql, const Driving &driving) {
+    const Rewritten rewritten(query, driving);
     // The planner scribbles on its input.  (copyObject() itself is a macro over typeof.)
-    auto *again = static_cast<Query *>(copyObjectImpl(rewritten));
-    const KeyPlan first = judge(pg_plan_query(rewritten, sql, 0, nullptr), relation, index);
-    if (first.through_key) return first;
+    auto *again = static_cast<Query *>(copyObjectImpl(rewritten.query()));
+    const WalkPlan first = rewritten.plan(rewritten.query(), sql, driving);
+    if (first.as_wanted) return first;
 
     static constexpr struct {
         const char *name;
@@ -154,11 +184,15 @@ KeyPlan plan_through_key(Query *query, const char *sql, Oid relation, Oid index)
     for (const auto &setting : settings)
         (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                                 false);
-    const KeyPlan second = judge(pg_plan_query(again, sql, 0, nullptr), relation, index);
+    const WalkPlan second = rewritten.plan(again, sql, driving);
     AtEOXact_GUC(false, level);
-    if (!second.through_key) return first;
+    if (!second.as_wanted) return first;
     second.statement->jitFlags = first.statement->jitFlags;
     return second;
+}
+
+PlannedStmt *plan_whole(Query *query, const char *sql) {
+    return pg_plan_query(rewrite(query), sql, 0, nullptr);
 }
 
 Query *analyse_own(const char *sql) {

@@ -73,22 +73,24 @@ void refuse_unsampled(Relation relation) {
                  errhint("Only tables of the heap access method can be walked by key; give the source as a query.")));
 }
 
-KeyText greatest_key(Relation relation, const Key &key) {
+KeyText greatest_key(Relation source, const Key &key) {
     LastKey last;
     prepare_last_key(key, &last);
-    const char *sql = ordered_keys_sql(relation, key, true, 1);
+    const char *sql = ordered_keys_sql(source, key, true, 1);
     run_plan(plan_in_key_order(analyse_own(sql), sql, key), sql, &last.receiver);
     return last.rows > 0 ? key_to_text(key, last.values) : nullptr;
 }
 
 // Fills the reservoir from a share of the blocks, 0 < fraction <= 1.
-void fill(Relation relation, double fraction, Reservoir *reservoir) {
+void fill(Relation source, double fraction, Reservoir *reservoir) {
     StringInfoData sql;
     initStringInfo(&sql);
-    appendStringInfoString(&sql, select_keys_sql(relation, *reservoir->key));
+    appendStringInfoString(&sql, select_keys_sql(source, *reservoir->key));
     if (fraction < 1.0) appendStringInfo(&sql, " TABLESAMPLE pg_catalog.system (%.9g)", fraction * 100.0);
     Query *query = analyse_own(sql.data);
-    run_plan(plan_through_key(query, sql.data, InvalidOid, InvalidOid).statement, sql.data, &reservoir->receiver);
+    Driving driving = driving_of(query, *reservoir->key);
+    driving.access = Access::any;
+    run_plan(plan_walk(query, sql.data, driving).statement, sql.data, &reservoir->receiver);
 }
 
 // The kept keys as texts, sorted, without duplicates.
@@ -104,13 +106,26 @@ void write_keys(Reservoir *reservoir, Sample *sample) {
     pg::unpin(level);
 }
 
+// Rows by the size of the table and what is known of it, without a look inside.
+double estimate_rows(Relation relation) {
+    BlockNumber pages;
+    double rows;
+    double all_visible;
+    estimate_rel_size(relation, nullptr, &pages, &rows, &all_visible);
+    return Max(1.0, rows);
+}
+
 } // namespace
 
-Sample sample_keys(Relation relation, const Key &key, int wanted, BlockNumber max_blocks) {
+Sample sample_keys(Relation source, Relation relation, const Key &key, int wanted, BlockNumber max_blocks) {
     Sample sample = {};
     refuse_unsampled(relation);
-    sample.upper = greatest_key(relation, key);
+    sample.upper = greatest_key(source, key);
     if (sample.upper == nullptr) return sample;
+    if (wanted < 2) {
+        sample.rows_estimate = estimate_rows(relation);
+        return sample;
+    }
 
     Reservoir reservoir = {};
     reservoir.receiver.receiveSlot = receive_key;
@@ -120,16 +135,16 @@ Sample sample_keys(Relation relation, const Key &key, int wanted, BlockNumber ma
     reservoir.receiver.mydest = DestNone;
     reservoir.memory = AllocSetContextCreate(CurrentMemoryContext, "stride key sample", ALLOCSET_DEFAULT_SIZES);
     reservoir.key = &key;
-    reservoir.wanted = Max(wanted, 0);
+    reservoir.wanted = wanted;
     reservoir.kept = static_cast<Datum **>(
-        MemoryContextAlloc(reservoir.memory, sizeof(Datum *) * static_cast<Size>(Max(wanted, 1))));
+        MemoryContextAlloc(reservoir.memory, sizeof(Datum *) * static_cast<Size>(wanted)));
 
     const BlockNumber blocks = RelationGetNumberOfBlocks(relation);
     const double fraction = blocks <= max_blocks ? 1.0 : Max(max_blocks, 1u) / static_cast<double>(blocks);
-    fill(relation, fraction, &reservoir);
+    fill(source, fraction, &reservoir);
     write_keys(&reservoir, &sample);
     sample.rows_estimate = static_cast<double>(reservoir.rows) / fraction;
-    if (reservoir.rows == 0) sample.rows_estimate = Max(1.0, static_cast<double>(relation->rd_rel->reltuples));
+    if (reservoir.rows == 0) sample.rows_estimate = estimate_rows(relation);
     MemoryContextDelete(reservoir.memory);
     return sample;
 }

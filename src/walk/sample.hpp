@@ -11,11 +11,11 @@ struct Sample {
     KeyText *keys; // ascending in index order, without duplicates, all at or below `upper`
     int nkeys;
     KeyText upper;        // the greatest key there is now: the walk's fixed end; nullptr if no row is visible
-    double rows_estimate; // driving rows that the walk will meet, exact if all blocks were read; 0 if empty
+    double rows_estimate; // driving rows that the walk will meet, exact if all blocks were sampled; 0 if empty
 };
 
-// Samples at most `wanted` keys: from all blocks if there are at most `max_blocks`, else from about that many, taken at
-// random.  Raises 0A000 for a relation whose access method cannot be sampled by blocks.
-Sample sample_keys(Relation relation, const Key &key, int wanted, BlockNumber max_blocks);
+// Samples at most `wanted` keys of `relation`, the table that is walked for `source`: from all blocks if there are at most
+// `max_blocks`, else from about that many, taken at random; none are read for fewer than two keys.  Raises 0A000 for a relation whose access method cannot be sampled by blocks.
+Sample sample_keys(Relation source, Relation relation, const Key &key, int wanted, BlockNumber max_blocks);
 
 } // namespace stride::walk

@@ -2,6 +2,8 @@
 // Regime: pg.
 #include "walk/shape.hpp"
 
+#include "pg/session.hpp"
+
 namespace stride::walk {
 namespace {
 
@@ -32,13 +34,16 @@ void append_collation(StringInfo out, Oid collation) {
 char *key_shape(const Key &key) {
     StringInfoData out;
     initStringInfo(&out);
+    // Types' names are written with their schema whatever the session's search_path is.
+    const int level = pg::pin_search_path();
     for (int i = 0; i < key.ncolumns; i++) {
         const KeyColumn &column = key.columns[i];
         appendStringInfo(&out, "%s%s %s", i > 0 ? "; " : "",
-                         quote_identifier(get_attname(key.relation, column.attno, false)),
+                         quote_identifier(get_attname(key.source, column.attno, false)),
                          format_type_with_typemod(column.column_type, column.column_typmod));
         if (OidIsValid(column.collation)) append_collation(&out, column.collation);
     }
+    pg::unpin(level);
     return out.data;
 }
 

@@ -15,8 +15,22 @@ namespace {
 constexpr int wanted_samples = 1000;
 constexpr BlockNumber sampled_blocks = 400; // 3 MB to read before the first chunk
 
-// Cuts the sampled keys into splits: bounds are sampled keys, the last bound is the walk's end.
-void write_splits(int64 job_id, const Sample &sample, int nkeys, int wanted) {
+// What a job's leaves share in proportion to their size, and how much of it is used up.
+struct Planning {
+    int64 job_id;
+    Oid source;
+    double pages; // of all leaves
+    int splits_wanted;
+    int splits;
+    int next_ordinal;
+};
+
+double pages_of(Relation relation) {
+    return 1.0 + RelationGetNumberOfBlocks(relation);
+}
+
+// Cuts the sampled keys of a leaf into splits: bounds are sampled keys, the last bound is the walk's end.
+void write_splits(Planning *planning, int32 leaf, const Sample &sample, int nkeys, int wanted) {
     const int count = core::split_count(nkeys, wanted);
     int *upper = static_cast<int *>(palloc(sizeof(int) * static_cast<Size>(count)));
     (void)core::plan_splits(nkeys, wanted, std::span<int>(upper, static_cast<std::size_t>(count)));
@@ -24,40 +38,71 @@ void write_splits(int64 job_id, const Sample &sample, int nkeys, int wanted) {
     int lower_ordinal = -1;
     for (int i = 0; i < count; i++) {
         catalog::NewSplit fresh = {};
+        fresh.leaf = leaf;
         fresh.lower = lower_ordinal < 0 ? nullptr : sample.keys[lower_ordinal];
         fresh.upper = upper[i] >= nkeys ? sample.upper : sample.keys[upper[i]];
-        fresh.lower_sample = lower_ordinal;
-        fresh.upper_sample = upper[i];
+        fresh.lower_sample = planning->next_ordinal + lower_ordinal;
+        fresh.upper_sample = planning->next_ordinal + upper[i];
         fresh.rows_estimate = static_cast<int64>(rows_a_gap * (upper[i] - lower_ordinal));
-        catalog::insert_split(job_id, i + 1, fresh);
+        catalog::insert_split(planning->job_id, ++planning->splits, fresh);
         lower_ordinal = upper[i];
     }
 }
 
-} // namespace
+void write_plan(Planning *planning, const catalog::Leaf &leaf, const Sample &sample, int nkeys, int wanted) {
+    for (int i = 0; i < nkeys; i++)
+        catalog::insert_sample(planning->job_id, planning->next_ordinal + i, sample.keys[i]);
+    write_splits(planning, leaf.leaf, sample, nkeys, wanted);
+    planning->next_ordinal += nkeys + 2;
+}
 
-bool plan_splits(const catalog::Job &job, int workers) {
-    if (catalog::has_plan(job.job_id)) return false;
-    Relation source = table_open(job.source, AccessShareLock);
-    const Key key = load_key(source, job.key_index);
-    PushActiveSnapshot(GetTransactionSnapshot());
-    const int nest_level = pg::pin_search_path();
-    const Sample sample = sample_keys(source, key, wanted_samples, sampled_blocks);
-    pg::unpin(nest_level);
-    PopActiveSnapshot();
-    if (sample.upper == nullptr) {
-        catalog::insert_empty_plan(job.job_id);
-    } else {
+void plan_leaf(Planning *planning, Relation source, const catalog::Leaf &leaf) {
+    Relation relation = table_open(leaf.relation, AccessShareLock);
+    const Key key = load_key(relation, planning->source, leaf.key_index);
+    const double share = pages_of(relation) / planning->pages;
+    const Sample sample = sample_keys(source, relation, key, static_cast<int>(wanted_samples * share),
+                                      static_cast<BlockNumber>(1 + sampled_blocks * share));
+    if (sample.upper != nullptr) {
         // The greatest key may be in the sample; it is the walk's end and must not be a bound before it.
         int nkeys = sample.nkeys;
         while (nkeys > 0 && compare_keys(key, sample.keys[nkeys - 1], sample.upper) >= 0)
             nkeys--;
-        for (int i = 0; i < nkeys; i++)
-            catalog::insert_sample(job.job_id, i, sample.keys[i]);
-        write_splits(job.job_id, sample, nkeys, core::splits_per_worker * Max(1, workers));
+        write_plan(planning, leaf, sample, nkeys, static_cast<int>(planning->splits_wanted * share + 0.5));
     }
+    table_close(relation, NoLock);
+}
+
+double pages_of_all(List *leaves) {
+    double pages = 0;
+    ListCell *cell;
+    foreach (cell, leaves) {
+        const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(lfirst(cell));
+        if (!leaf->walked) continue;
+        Relation relation = table_open(leaf->relation, AccessShareLock);
+        pages += pages_of(relation);
+        table_close(relation, NoLock);
+    }
+    return pages;
+}
+
+} // namespace
+
+void plan_splits(const catalog::Job &job, List *leaves, int workers) {
+    Planning planning = {job.job_id, job.source, pages_of_all(leaves), core::splits_per_worker * Max(1, workers), 0, 0};
+    Relation source = table_open(job.source, AccessShareLock);
+    PushActiveSnapshot(GetTransactionSnapshot());
+    const int nest_level = pg::pin_search_path();
+    ListCell *cell;
+    foreach (cell, leaves) {
+        const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(lfirst(cell));
+        CHECK_FOR_INTERRUPTS();
+        catalog::insert_leaf(job.job_id, *leaf);
+        if (leaf->walked) plan_leaf(&planning, source, *leaf);
+    }
+    pg::unpin(nest_level);
+    PopActiveSnapshot();
+    if (planning.splits == 0) catalog::insert_empty_plan(job.job_id);
     table_close(source, NoLock);
-    return true;
 }
 
 } // namespace stride::walk

@@ -1,0 +1,179 @@
+// The tables that a job walks.
+// Regime: pg.
+#include "job/leaves.hpp"
+
+#include "pg/session.hpp"
+#include "walk/plan.hpp"
+#include "walk/shape.hpp"
+
+namespace stride::job {
+namespace {
+
+bool is_read(const PlannedStmt *whole, Oid relation) {
+    ListCell *cell;
+    foreach (cell, whole->rtable) {
+        const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+        if (entry->rtekind == RTE_RELATION && entry->relid == relation) return true;
+    }
+    return false;
+}
+
+// The tables with rows in the source's tree, ascending; the source alone if it is named with ONLY.
+List *tables_of(Oid source, bool with_children, LOCKMODE lockmode) {
+    if (!with_children) return list_make1_oid(source);
+    List *tables = NIL;
+    ListCell *cell;
+    foreach (cell, find_all_inheritors(source, lockmode, nullptr))
+        if (get_rel_relkind(lfirst_oid(cell)) != RELKIND_PARTITIONED_TABLE) tables = lappend_oid(tables, lfirst_oid(cell));
+    list_sort(tables, list_oid_cmp);
+    return tables;
+}
+
+void refuse_foreign_leaf(Relation relation) {
+    if (relation->rd_rel->relkind != RELKIND_FOREIGN_TABLE) return;
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("the statement cannot be run in chunks"),
+                    errdetail("The driving relation has the foreign table %s beneath it.",
+                              qualified_name(RelationGetRelid(relation))),
+                    errhint("Submit a job for each of the local tables beneath it.")));
+}
+
+void refuse_key_update(const Source &source, const walk::Key &key) {
+    Bitmapset *columns = nullptr;
+    for (int i = 0; i < key.ncolumns; i++)
+        columns = bms_add_member(columns, key.columns[i].attno - FirstLowInvalidHeapAttributeNumber);
+    analysis::refuse_key_update(source.relation, source.updated, columns);
+}
+
+// The look ahead reads the key's columns, which an UPDATE or DELETE without a condition would not need.
+void require_key_select(const walk::Key &key) {
+    if (pg_class_aclcheck(key.source, GetUserId(), ACL_SELECT) == ACLCHECK_OK) return;
+    for (int i = 0; i < key.ncolumns; i++)
+        if (pg_attribute_aclcheck(key.source, key.columns[i].attno, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+            ereport(ERROR,
+                    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                     errmsg("permission denied for column \"%s\" of table \"%s\"",
+                            get_attname(key.source, key.columns[i].attno, false), get_rel_name(key.source)),
+                     errdetail("A job reads the columns of the key that it walks by."),
+                     errhint("GRANT SELECT on these columns to role \"%s\".", GetUserNameFromId(GetUserId(), false))));
+}
+
+void describe_key(const Source &source, Relation relation, ArrayType *wanted_key, catalog::Leaf *leaf) {
+    const walk::Key key = walk::choose_key(relation, source.relation, wanted_key);
+    refuse_key_update(source, key);
+    require_key_select(key);
+    leaf->key_index = key.index;
+    leaf->key_index_name = qualified_name(key.index);
+    leaf->key_definition = walk::key_definition(key);
+    leaf->shape = walk::key_shape(key);
+}
+
+char *name_or_oid(Oid relation) {
+    return get_rel_name(relation) != nullptr ? qualified_name(relation) : psprintf("with OID %u", relation);
+}
+
+} // namespace
+
+char *qualified_name(Oid relation) {
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
+}
+
+void raise_source_changed(const catalog::Job &job, const char *detail) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("the tables of job %lld have changed since it was submitted", static_cast<long long>(job.job_id)),
+             errdetail("%s", detail),
+             errhint("Cancel the job with SELECT stride.cancel(%lld) and submit the statement again.",
+                     static_cast<long long>(job.job_id))));
+    pg_unreachable();
+}
+
+Source source_of(Query *query, Oid relation, const char *alias) {
+    const analysis::Driver driver = analysis::find_driver(query, relation, alias);
+    const bool updated = driver.level->commandType == CMD_UPDATE && driver.level->resultRelation == driver.rtindex;
+    return Source{relation, analysis::entry_of(driver)->inh,
+                  updated ? analysis::updated_columns(driver.level) : nullptr};
+}
+
+List *find_leaves(const Source &source, const PlannedStmt *whole, ArrayType *wanted_key) {
+    List *leaves = NIL;
+    ListCell *cell;
+    foreach (cell, tables_of(source.relation, source.with_children, AccessShareLock)) {
+        auto *leaf = static_cast<catalog::Leaf *>(palloc0(sizeof(catalog::Leaf)));
+        leaf->leaf = list_length(leaves) + 1;
+        leaf->relation = lfirst_oid(cell);
+        leaf->relation_name = qualified_name(leaf->relation);
+        leaf->in_tree = source.with_children;
+        leaf->walked = leaf->relation == source.relation || is_read(whole, leaf->relation);
+        if (leaf->walked) {
+            Relation relation = table_open(leaf->relation, AccessShareLock);
+            refuse_foreign_leaf(relation);
+            describe_key(source, relation, wanted_key, leaf);
+            table_close(relation, NoLock);
+        }
+        leaves = lappend(leaves, leaf);
+    }
+    return leaves;
+}
+
+List *find_leaves_of(const catalog::Job &job) {
+    const int nest_level = pg::pin_search_path();
+    const Source source = source_of(analysis::analyse_stored(job.stored_sql), job.source, job.stored_alias);
+    const PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job.stored_sql), job.stored_sql);
+    List *leaves = find_leaves(source, whole, job.wanted_key);
+    pg::unpin(nest_level);
+    return leaves;
+}
+
+void require_same_tree(const catalog::Job &job, const catalog::LeafInTree &found, const settings::Settings &settings) {
+    const catalog::Leaf &leaf = found.leaf;
+    if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(leaf.relation)))
+        raise_source_changed(job, psprintf("The table %s no longer exists.", leaf.relation_name));
+    if (!leaf.in_tree) return;
+    List *tables = tables_of(job.source, true, NoLock);
+    if (!list_member_oid(tables, leaf.relation))
+        raise_source_changed(job, psprintf("The table %s is no longer part of %s.", leaf.relation_name, job.source_name));
+    if (settings.new_partitions_ignored) return;
+    Datum *planned;
+    int count;
+    deconstruct_array(found.all, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &planned, nullptr, &count);
+    // Both are ascending.
+    int next = 0;
+    ListCell *cell;
+    foreach (cell, tables) {
+        while (next < count && DatumGetObjectId(planned[next]) < lfirst_oid(cell))
+            next++;
+        if (next < count && DatumGetObjectId(planned[next]) == lfirst_oid(cell)) continue;
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("the tables of job %lld have changed since it was planned", static_cast<long long>(job.job_id)),
+                 errdetail("The table %s has become part of %s, and would not be walked.", name_or_oid(lfirst_oid(cell)),
+                           job.source_name),
+                 errhint("Go on without it by SELECT stride.alter(%lld, settings => '{\"new_partitions\": \"ignore\"}') and "
+                         "stride.resume(%lld), or cancel the job and submit the statement again.",
+                         static_cast<long long>(job.job_id), static_cast<long long>(job.job_id))));
+    }
+}
+
+walk::Key require_same_key(const catalog::Job &job, const catalog::Leaf &leaf) {
+    Relation relation = table_open(leaf.relation, NoLock);
+    const walk::Key key = walk::load_key(relation, job.source, leaf.key_index);
+    const char *shape = walk::key_shape(key);
+    if (strcmp(shape, leaf.shape) != 0)
+        raise_source_changed(job, psprintf("The walk key was (%s) and is now (%s).", leaf.shape, shape));
+    table_close(relation, NoLock);
+    return key;
+}
+
+int compare_positions(int32 leaf, ArrayType *a, ArrayType *b, void *context) {
+    auto *order = static_cast<PositionOrder *>(context);
+    if (order->leaf != leaf) {
+        const catalog::Leaf found = catalog::find_leaf(order->job->job_id, leaf).leaf;
+        LockRelationOid(found.relation, AccessShareLock);
+        order->key = require_same_key(*order->job, found);
+        order->leaf = leaf;
+    }
+    return walk::compare_keys(order->key, a, b);
+}
+
+} // namespace stride::job
