@@ -312,7 +312,11 @@ Driver find_driver(Query *query, Oid source, const char *source_alias) {
         count++;
     }
     if (count != 1)
-        elog(ERROR, "driving relation %u \"%s\" was found %d times in the statement", source, source_alias, count);
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the table that drives the statement is no longer what it was"),
+                        errdetail("The statement refers to the table with OID %u as \"%s\" in %d places.", source,
+                                  source_alias, count),
+                        errhint("Give the table its name back and resume the job, or submit the statement again.")));
     return driver;
 }
 

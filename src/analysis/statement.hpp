@@ -83,7 +83,7 @@ struct Driver {
 // The entry that names the driving relation, also after add_range() put a subquery around it.
 RangeTblEntry *entry_of(const Driver &driver);
 
-// Finds `source` by oid and alias; raises XX000 if it is not there exactly once.
+// Finds `source` by oid and alias; raises 55000 if it is not there exactly once: its name means another table by now.
 Driver find_driver(Query *query, Oid source, const char *source_alias);
 
 // The source as the table that a pipeline's WITH query deletes from, where that is another reference to it than the driver;
