@@ -38,6 +38,13 @@ constinit pg::FixedStatement select_halvable = {"SELECT split FROM stride_catalo
                                                 {INT8OID},
                                                 nullptr};
 
+constinit pg::FixedStatement read_halvable = {
+    "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read, leaf FROM stride_catalog.split"
+    " WHERE job_id = $1 AND split = $2 AND state = 'running'",
+    2,
+    {INT8OID, INT4OID},
+    nullptr};
+
 constinit pg::FixedStatement lock_halvable = {
     "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read, leaf FROM stride_catalog.split"
     " WHERE job_id = $1 AND split = $2 AND state = 'running' FOR UPDATE",
@@ -94,8 +101,23 @@ struct Halvable {
     ArrayType *upper;
     int32 lower_sample;
     int32 upper_sample;
+    int64 rows_read;
     int64 rows_left;
 };
+
+// The split as it stands, by either of the two statements; false if it does not run any more.
+bool look_at(pg::FixedStatement &statement, int64 job_id, int32 split, Halvable *found) {
+    return pg::read_fixed(statement, {pg::arg_int64(job_id), pg::arg_int32(split)}, [&](const pg::Row &row) {
+               const int64 rows_read = row.int64_or(6, 0);
+               *found = Halvable{row.int32_or(7, 0),
+                                 row.array(1),
+                                 row.array(2),
+                                 row.int32_or(3, 0),
+                                 row.int32_or(4, 0),
+                                 rows_read,
+                                 Max(static_cast<int64>(0), row.int64_or(5, 0) - rows_read)};
+           }) > 0;
+}
 
 // The stored keys strictly between position and upper; *count is set.
 SampledKey *keys_ahead(int64 job_id, const Halvable &split, CompareKeys compare, void *context, int *count) {
@@ -119,21 +141,14 @@ SampledKey *keys_ahead(int64 job_id, const Halvable &split, CompareKeys compare,
 
 bool halve(int64 job_id, int32 split, CompareKeys compare, void *context) {
     Halvable half = {};
-    int64 rows_read = 0;
-    const uint64 locked =
-        pg::read_fixed(lock_halvable, {pg::arg_int64(job_id), pg::arg_int32(split)}, [&](const pg::Row &row) {
-            rows_read = row.int64_or(6, 0);
-            half = Halvable{row.int32_or(7, 0), row.array(1), row.array(2), row.int32_or(3, 0), row.int32_or(4, 0),
-                            Max(static_cast<int64>(0), row.int64_or(5, 0) - rows_read)};
-        });
-    if (locked == 0) return false;
+    if (!look_at(lock_halvable, job_id, split, &half)) return false;
     int ahead;
     const SampledKey *keys = keys_ahead(job_id, half, compare, context, &ahead);
     if (ahead == 0) return false;
     const SampledKey &middle = keys[ahead / 2];
     const int64 moved = half.rows_left / 2;
     pg::run_fixed(update_upper, {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_array(middle.key),
-                                 pg::arg_int32(middle.ordinal), pg::arg_int64(rows_read + half.rows_left - moved)});
+                                 pg::arg_int32(middle.ordinal), pg::arg_int64(half.rows_read + half.rows_left - moved)});
     pg::run_fixed(insert_upper_half,
                   {pg::arg_int64(job_id), pg::arg_array(middle.key), pg::arg_array(half.upper),
                    pg::arg_int32(middle.ordinal), pg::arg_int32(half.upper_sample), pg::arg_int64(moved),
@@ -167,8 +182,15 @@ bool halve_largest(int64 job_id, CompareKeys compare, void *context) {
     pg::read_fixed(select_halvable, {pg::arg_int64(job_id)},
                    [&](const pg::Row &row) { candidates = lappend_int(candidates, row.int32_or(1, 0)); });
     ListCell *cell;
-    foreach (cell, candidates)
-        if (halve(job_id, lfirst_int(cell), compare, context)) return true;
+    foreach (cell, candidates) {
+        const int32 split = lfirst_int(cell);
+        Halvable half = {};
+        int ahead = 0;
+        if (look_at(read_halvable, job_id, split, &half)) (void)keys_ahead(job_id, half, compare, context, &ahead);
+        // One row is locked and no more: its worker holds it for the length of a chunk, and whoever waited for a second one
+        // would meet another idle worker that came the other way.
+        if (ahead > 0) return halve(job_id, split, compare, context);
+    }
     return false;
 }
 

@@ -54,7 +54,7 @@ sub is_sound
 	return is($node->sql("SELECT count(*) FROM verify_heapam('target')"), 0, "$what: heap and indexes are sound");
 }
 
-my $job = start_held();
+my $job = start_held(workers => 1);
 my $before = pages();
 $node->sql('VACUUM (INDEX_CLEANUP ON) target');
 cmp_ok(pages(), '<', $before, 'VACUUM cuts off pages that were added and not filled') if $ours;
