@@ -96,6 +96,7 @@ bool begin_chunk(Work &work, const Identity &identity, catalog::Split *split) {
     shared::set_phase(identity.slot, shared::Phase::fencing);
     pg::begin_transaction();
     MemoryContextSwitchTo(chunk_context);
+    LockDatabaseObject(ExtensionRelationId, identity.extension, 0, AccessShareLock);
     require_owner(identity.owner);
     if (!catalog::fence(split)) {
         pg::commit_transaction();

@@ -1,5 +1,5 @@
 // The chunk transaction: fence, read ahead, write, checkpoint, commit (design.md 5).
-// Regime: pg.  Locks: the split's row for the whole transaction, then the relations of the work in OID order.
+// Regime: pg.  Locks: the extension and the split's row for the whole transaction, then the relations of the work in OID order.
 // May not catch errors: the worker's loop does, and aborts.
 #pragma once
 
@@ -51,6 +51,7 @@ struct Identity {
     Oid owner; // current, session and outer user must all be this role
     int32 worker;
     int32 attempt;
+    Oid extension; // locked first, so that DROP EXTENSION waits for the chunk before it has locked anything itself
     shared::WorkerSlot *slot;
 };
 

@@ -256,7 +256,8 @@ void show_activity(const Worker &worker, const catalog::Split &split, int64 limi
 
 // Runs the chunks of one split.  False when the worker is to end.
 bool run_split(Worker *worker, catalog::Split *split) {
-    const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt, worker->slot};
+    const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt,
+                                      worker->extension, worker->slot};
     worker->carry.retries = 0;
     worker->bisect = {};
     if (split->crashed_cookie != 0) shared::drop_crash_mark(split->crashed_cookie);
