@@ -42,7 +42,7 @@ $session = $node->start_sql($run->('terminated'));
 $node->wait_until(q{SELECT count(*) > 0 FROM stride.jobs WHERE name = 'terminated' AND state = 'running'});
 $node->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL stride.run%' AND pid <> pg_backend_pid()});
 $session->finish;
-is($node->sql(q{SELECT count(*) FROM stride.jobs WHERE name IN ('timed out', 'terminated') AND state = 'running'}), '2', 'the jobs go on');
+$node->wait_until(q{SELECT count(*) = 2 FROM stride.jobs WHERE name IN ('timed out', 'terminated') AND state = 'running'}, 'the jobs go on');
 $node->set_point(undef);
 $node->reaches($id->($_), 'succeeded', "the job that was $_ ends") for 'timed out', 'terminated';
 is($node->sql('SELECT DISTINCT n FROM t'), '5', 'each job did each row once');
