@@ -133,6 +133,8 @@ bool claim_split(int64 job_id, int64 cookie, int64 limit, Split *claimed, BackOf
     pg::read_fixed(select_free, {pg::arg_int64(job_id), now}, look);
     if (!found) pg::read_fixed(select_candidates, {pg::arg_int64(job_id), now}, look);
     if (!found) return false;
+    // A worker that crashes in its first chunk leaves this limit behind: the next one's suspicion is no wider than the chunk was.
+    limit = limit_of_suspects(limit, claimed->suspect_rows);
     pg::run_fixed(update_claim,
                   {pg::arg_int64(job_id), pg::arg_int32(claimed->split), pg::arg_int64(cookie), pg::arg_int64(limit),
                    pg::arg_int32(claimed->crashes), pg::arg_int64(claimed->suspect_rows)});

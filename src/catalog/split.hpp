@@ -23,6 +23,12 @@ struct Split {
     int64 crashed_cookie; // of the worker before, if it crashed: its mark is to be dropped after the commit; else 0
 };
 
+// The rows that may have crashed a worker are done in parts of at most so many: how many rows a chunk of `rows` may then have.
+constexpr int suspect_parts = 16;
+constexpr int64 limit_of_suspects(int64 rows, int64 suspect_rows) {
+    return suspect_rows > 0 ? Min(rows, Max(static_cast<int64>(1), suspect_rows / suspect_parts)) : rows;
+}
+
 struct NewSplit {
     int32 leaf;
     ArrayType *lower;

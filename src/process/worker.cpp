@@ -32,7 +32,6 @@ using shared::Phase;
 using shared::Stop;
 
 constexpr double longest_nap_ms = 500;
-constexpr int suspect_chunks = 16; // the rows that may have crashed a worker are done in parts of at most so many
 constexpr int crashes_to_pause = 2;
 
 void leave_slot(int, Datum slot) {
@@ -93,9 +92,8 @@ void reload_if_altered(Worker *worker) {
 
 // How many rows the next chunk of the split is to have.
 int64 next_limit(const Worker &worker, const catalog::Split &split) {
-    int64 limit = core::rows_at_retry(worker.sizer.rows(), split.attempts);
-    if (split.suspect_rows > 0) limit = Min(limit, Max(static_cast<int64>(1), split.suspect_rows / suspect_chunks));
-    return worker.bisect.limit(limit);
+    const int64 rows = core::rows_at_retry(worker.sizer.rows(), split.attempts);
+    return worker.bisect.limit(catalog::limit_of_suspects(rows, split.suspect_rows));
 }
 
 // Waits at the chunk boundary while something holds the job, and returns how many rows the next chunk may have; 0 when the
