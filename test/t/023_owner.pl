@@ -51,7 +51,7 @@ $node->sql('GRANT UPDATE ON t TO app');
 # What a function of the user's may try.
 my %attempts = (
 	'COMMIT' => qr/^2D000$/,
-	'SET LOCAL ROLE postgres' => qr/^42501$/,
+	'SET LOCAL ROLE pg_read_all_data' => qr/^42501$/,
 	q{UPDATE stride_catalog.split SET rows_read = 0} => qr/^42501$/,
 	q{LOCK TABLE stride_catalog.split} => qr/^42501$/,
 	q{DELETE FROM stride_catalog.job} => qr/^42501$/);

@@ -131,7 +131,7 @@ $node->set_point(undef);
 $node->reaches($left, 'failed', 'a job whose owner is dropped while it runs fails');
 is($node->sql("SELECT error_sqlstate || ' ' || chunks FROM stride.jobs WHERE job_id = $left"), '28000 1', 'at the next chunk, with 28000');
 $node->reaches($moved, 'paused', 'the job of another role is paused as was asked for');
-$node->sql("REASSIGN OWNED BY reassigned TO postgres; DROP OWNED BY reassigned; DROP ROLE reassigned; SELECT stride.resume($moved)");
+$node->sql("REASSIGN OWNED BY reassigned TO CURRENT_USER; DROP OWNED BY reassigned; DROP ROLE reassigned; SELECT stride.resume($moved)");
 $node->wait_until("SELECT state = 'paused' AND state_reason LIKE '%does not exist' FROM stride.jobs WHERE job_id = $moved", 'it is held');
 pass('a job whose owner was dropped is held when it is resumed');
 $node->sql("SELECT stride.cancel($moved)");
