@@ -62,7 +62,7 @@ SELECT stride.submit('UPDATE paced SET n = n + 1', workers => 2, chunk_rows => 1
                      settings => '{"throttle_query": "SELECT pressure FROM brake"}') AS job \gset
 CALL await(format('waits(%s, %L)', :job, 'throttle_query: it returned 3, limit 0'));
 CALL await(format('NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %L AND (xact_start IS NOT NULL OR backend_xmin IS NOT NULL))', 'pg_stride job ' || :job));
-SELECT rows_done, rows_per_second, eta FROM stride.progress WHERE job_id = :job;
+SELECT rows_done, nullif(rows_per_second, 0) AS rows_per_second, eta FROM stride.progress WHERE job_id = :job; -- 0 if a second has passed
 SELECT bool_or(phase = 'waiting') AS shown_as_waiting FROM stride.workers WHERE job_id = :job;
 UPDATE brake SET pressure = 0;
 CALL stride.wait(:job, '20 s');
