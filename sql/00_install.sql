@@ -15,7 +15,7 @@ WHERE c.relnamespace = 'stride'::regnamespace AND c.relkind = 'v' GROUP BY 1 ORD
 -- Nobody but the owner may use the schemas, until USAGE on stride is granted; the base tables stay closed.
 SELECT n.nspname AS schema, count(*) FILTER (WHERE a.grantee <> n.nspowner) AS granted_to_others
 FROM pg_namespace AS n, LATERAL aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS a
-WHERE n.nspname IN ('stride', 'stride_catalog') GROUP BY 1 ORDER BY 1;
+WHERE n.nspname IN ('stride', 'stride_catalog', 'stride_work') GROUP BY 1 ORDER BY 1;
 SELECT c.relnamespace::regnamespace::text AS schema, c.relkind AS kind, c.relname AS relation, a.grantee::regrole,
        a.privilege_type
 FROM pg_class AS c,
@@ -79,5 +79,5 @@ WHERE extname = 'pg_stride' ORDER BY relation::regclass::text;
 
 -- Everything goes with the extension, and comes back.
 DROP EXTENSION pg_stride;
-SELECT count(*) FROM pg_namespace WHERE nspname IN ('stride', 'stride_catalog');
+SELECT count(*) FROM pg_namespace WHERE nspname IN ('stride', 'stride_catalog', 'stride_work');
 CREATE EXTENSION pg_stride;

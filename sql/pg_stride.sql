@@ -4,10 +4,13 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE SCHEMA stride;
 CREATE SCHEMA stride_catalog;
+CREATE SCHEMA stride_work;
 REVOKE ALL ON SCHEMA stride, stride_catalog FROM PUBLIC;
+GRANT USAGE ON SCHEMA stride_work TO PUBLIC;
 
 COMMENT ON SCHEMA stride IS 'pg_stride: batch work in chunks, in parallel, resumable. GRANT USAGE on this schema lets a role submit jobs.';
 COMMENT ON SCHEMA stride_catalog IS 'pg_stride''s base tables, closed to all but the extension owner; the views of schema stride show them.';
+COMMENT ON SCHEMA stride_work IS 'Work tables of pg_stride: the rows that a job saves before it walks them. Each can be read by the job''s owner, and is dropped when the job needs it no longer.';
 
 -------------------------------------------------------------------------------------------------------------------
 -- Base tables.  Only the scheduler updates job; only the worker that owns a split's epoch updates it.
@@ -95,6 +98,15 @@ CREATE TABLE stride_catalog.leaf (
     key_definition  text,
     shape           text,
     PRIMARY KEY (job_id, leaf)
+);
+
+-- The work tables of jobs: inserted by submit, deleted by the scheduler with the table.  They stay out of dumps, and so do
+-- these rows: an oid means nothing in another database.
+CREATE TABLE stride_catalog.work_table (
+    job_id          bigint PRIMARY KEY,
+    relation        oid NOT NULL,
+    query           text,
+    query_relations oid[]
 );
 
 CREATE TABLE stride_catalog.split (
@@ -312,7 +324,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_submit';
 COMMENT ON FUNCTION stride.submit(text, text, text, text, name[], text, integer, integer, text, bigint, numeric,
                                   bigint[], timestamptz, integer, jsonb) IS
-'Submits a statement (INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT f(..)) as a job and returns its id. The job belongs to current_user and starts when the submitting transaction commits; a rollback leaves no job. name: the job''s name, one''s own. if_exists: what a second submission of the same name, or unnamed of the same statement, does while the first is unfinished, failed or cancelled: error, resume, skip (returns the first''s id) or new. source: the alias of the table that is walked, where the statement leaves a doubt. key: the columns of the unique index to walk by. walk: auto or key. workers: NULL takes stride.workers, 0 chooses by itself. chunk_rows: rows a chunk, NULL or 0 adapts to chunk_time. on_error: what a row that cannot be processed does: fail stops the job and names the row; skip keeps it aside in stride.rejects and goes on. reject_limit: with skip, the most rows that are kept aside; one more fails the job. reject_percent: the same in percent of the rows judged, the first 1,000 counting as 1,000; without it the job also fails when the first 300 rows are all bad, or over half of at least 1,000. depends_on: ids of jobs that must succeed first. start_at: not before that time. priority: higher goes first. settings: see the view stride.settings. Errors: 22004 for a NULL statement, 22023 for a bad argument or setting, 42601 for text that is not one statement, 0A000 with a hint for what chunking would change, 42710 for a job that exists, and those of the statement itself.';
+'Submits a statement (INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT f(..)) as a job and returns its id. The job belongs to current_user and starts when the submitting transaction commits; a rollback leaves no job. name: the job''s name, one''s own. if_exists: what a second submission of the same name, or unnamed of the same statement, does while the first is unfinished, failed or cancelled: error, resume, skip (returns the first''s id) or new. source: the alias of the table that is walked, where the statement leaves a doubt. key: the columns of the unique index to walk by. walk: auto, key, or spool, which is auto''s choice for the queries of pipelines. workers: NULL takes stride.workers, 0 chooses by itself. chunk_rows: rows a chunk, NULL or 0 adapts to chunk_time. on_error: what a row that cannot be processed does: fail stops the job and names the row; skip keeps it aside in stride.rejects and goes on. reject_limit: with skip, the most rows that are kept aside; one more fails the job. reject_percent: the same in percent of the rows judged, the first 1,000 counting as 1,000; without it the job also fails when the first 300 rows are all bad, or over half of at least 1,000. depends_on: ids of jobs that must succeed first. start_at: not before that time. priority: higher goes first. settings: see the view stride.settings. Errors: 22004 for a NULL statement, 22023 for a bad argument or setting, 42601 for text that is not one statement, 0A000 with a hint for what chunking would change, 42710 for a job that exists, and those of the statement itself.';
 
 CREATE PROCEDURE stride.run(
     statement      text,
@@ -368,7 +380,7 @@ AS 'MODULE_PATHNAME', 'stride_submit_pipeline';
 COMMENT ON FUNCTION stride.submit_pipeline(regclass, regclass, text, text, text, text, name[], name[], text, boolean, text,
                                            text, text, name[], text, integer, integer, text, bigint, numeric, bigint[], timestamptz, integer,
                                            jsonb) IS
-'Submits a pipeline as a job and returns its id: rows of the table source go through a transform into the table target. The columns that the transform gives are matched with the target''s by name and cast as on assignment; columns of the target that are not given take their defaults; generated ones are left out. transform: the name of a registered transform, one''s own. transform_query: one SELECT over the relation chunk, which holds a chunk''s rows of the source; aggregates need update_set. Without either, the source''s own columns are written. on_conflict: error, nothing, or update of the row with the same conflict_columns (default: the target''s primary key). update_columns: the columns that an update takes from the new row (default: all others that are written). update_set: what an update sets instead, as after ON CONFLICT DO UPDATE SET. delete_source: deletes the rows that were written from the source, in the same transaction. indexes: keep, or rebuild to have the non-unique secondary indexes of an empty target that one owns dropped when the job is planned and rebuilt in parallel before it ends, however it ends. The other arguments, and errors, as of stride.submit; further errors: 22004 and 22023 for arguments that are missing or do not go together, 42601 for a transform_query or update_set of another form, 42703 for columns that do not match, 42704 for an unknown transform, 42501 and 55000 for a target whose indexes cannot be rebuilt as it is another role''s or not empty, 42804 for types that do not.';
+'Submits a pipeline as a job and returns its id: rows of the table source, or of the query source_query, go through a transform into the table target. The columns that the transform gives are matched with the target''s by name and cast as on assignment; columns of the target that are not given take their defaults; generated ones are left out. source: a table with a key; the rows of a view, a materialized view or a foreign table without a key are saved first. source_query: one SELECT, VALUES or TABLE, whose rows are saved first, under one snapshot. transform: the name of a registered transform, one''s own. transform_query: one SELECT over the relation chunk, which holds a chunk''s rows of the source; aggregates need update_set. Without either, the source''s own columns are written. on_conflict: error, nothing, or update of the row with the same conflict_columns (default: the target''s primary key). update_columns: the columns that an update takes from the new row (default: all others that are written). update_set: what an update sets instead, as after ON CONFLICT DO UPDATE SET. delete_source: deletes the rows that were written from the source, in the same transaction. indexes: keep, or rebuild to have the non-unique secondary indexes of an empty target that one owns dropped when the job is planned and rebuilt in parallel before it ends, however it ends. The other arguments, and errors, as of stride.submit; further errors: 22004 and 22023 for arguments that are missing or do not go together, 42601 for a transform_query or update_set of another form, 42703 for columns that do not match, 42704 for an unknown transform, 42501 and 55000 for a target whose indexes cannot be rebuilt as it is another role''s or not empty, 42804 for types that do not.';
 
 CREATE PROCEDURE stride.run_pipeline(
     target           regclass,
@@ -457,7 +469,7 @@ CREATE FUNCTION stride.register_transform(name text, function regprocedure) RETU
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_register_transform';
 COMMENT ON FUNCTION stride.register_transform(text, regprocedure) IS
-'Registers a function as a transform under a name of current_user''s own: f(source_row) RETURNS target_row, called once a row, where NULL leaves the row out; f(source_row) RETURNS SETOF target_row; or f(source_row[]) RETURNS SETOF target_row, called once a batch of at most batch_rows rows. source_row is a table''s row type, target_row a composite type whose columns are matched with the target''s by name. The same function may be registered again. Errors: 22004 for NULL, 22023 for an empty name, 42710 for a name that another function has, 42809 for a procedure, aggregate or window function, 42804 for other argument or result types, 42501 without EXECUTE, 0A000 for a temporary function.';
+'Registers a function as a transform under a name of current_user''s own: f(source_row) RETURNS target_row, called once a row, where NULL leaves the row out; f(source_row) RETURNS SETOF target_row; or f(source_row[]) RETURNS SETOF target_row, called once a batch of at most batch_rows rows. source_row is a table''s row type, or for a query a composite type of its columns, target_row a composite type whose columns are matched with the target''s by name. The same function may be registered again. Errors: 22004 for NULL, 22023 for an empty name, 42710 for a name that another function has, 42809 for a procedure, aggregate or window function, 42804 for other argument or result types, 42501 without EXECUTE, 0A000 for a temporary function.';
 
 CREATE FUNCTION stride.unregister_transform(name text) RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -675,6 +687,7 @@ SELECT j.job_id,
                      SELECT FROM stride_catalog.dropped_index AS d WHERE d.job_id = j.job_id AND d.state = 'dropped')
             THEN 'rebuilding indexes'
             WHEN j.state <> 'running' THEN 'stopping'
+            WHEN w.spooling THEN 'spooling'
             WHEN s.splits = 0 THEN 'planning'
             WHEN s.splits_open = 0 THEN 'finishing'
             ELSE 'walking'
@@ -704,7 +717,8 @@ FROM stride_catalog.visible_job AS j
          WHERE sp.job_id = j.job_id) AS s
      LEFT JOIN stride_catalog.live_jobs() AS l ON l.job_id = j.job_id
      LEFT JOIN (
-         SELECT lw.job_id, count(*) AS workers, bool_or(lw.phase = 'rebuilding indexes') AS rebuilding
+         SELECT lw.job_id, count(*) AS workers, bool_or(lw.phase = 'rebuilding indexes') AS rebuilding,
+                bool_or(lw.phase = 'spooling') AS spooling
          FROM stride_catalog.live_workers() AS lw
          GROUP BY lw.job_id) AS w ON w.job_id = j.job_id
      CROSS JOIN LATERAL (
@@ -894,9 +908,9 @@ COMMENT ON COLUMN stride.jobs.name IS 'The name given at submit, or NULL.';
 COMMENT ON COLUMN stride.jobs.owner IS 'The role that submitted the job and that its workers connect as; a number if it was dropped.';
 COMMENT ON COLUMN stride.jobs.kind IS 'What front door the job came through: statement or pipeline.';
 COMMENT ON COLUMN stride.jobs.statement IS 'The SQL text as submitted, or for a pipeline the statement that it was compiled to. NULL for members of pg_monitor who may not act as the owner.';
-COMMENT ON COLUMN stride.jobs.source IS 'The table that is walked, qualified.';
+COMMENT ON COLUMN stride.jobs.source IS 'The table that is walked, qualified; of a pipeline over a query, the work table that its rows are saved in.';
 COMMENT ON COLUMN stride.jobs.target IS 'The table that is written, qualified; NULL for SELECT.';
-COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key, or rejects for a job that drives rejects again.';
+COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key; spool, for rows of a query that are saved first; or rejects for a job that drives rejects again.';
 COMMENT ON COLUMN stride.jobs.key IS 'The unique key that is walked, as its index defines it; until the job is planned, the one that was found when it was submitted.';
 COMMENT ON COLUMN stride.jobs.sink IS 'How rows are written: statement (the executor) or bulk.';
 COMMENT ON COLUMN stride.jobs.sink_reason IS 'Why that sink was taken.';
@@ -962,7 +976,7 @@ COMMENT ON COLUMN stride.progress.chunks_done IS 'Committed chunks.';
 COMMENT ON COLUMN stride.progress.chunk_rows IS 'Rows a chunk now; NULL while unknown.';
 COMMENT ON COLUMN stride.progress.workers_wanted IS 'Workers that the job would use now: as asked for, or what it has chosen by itself; NULL before it has chosen and once it ended.';
 COMMENT ON COLUMN stride.progress.elapsed IS 'Time since the first worker started, up to the end; NULL before.';
-COMMENT ON COLUMN stride.progress.phase IS 'queued, planning, walking, rebuilding indexes, finishing, stopping, paused or ended.';
+COMMENT ON COLUMN stride.progress.phase IS 'queued, planning, spooling (saving the rows of a query), walking, rebuilding indexes, finishing, stopping, paused or ended.';
 COMMENT ON COLUMN stride.progress.owner IS 'The job''s owner.';
 COMMENT ON COLUMN stride.progress.last_error IS 'SQLSTATE and message of the newest error, also of one that was retried. NULL for members of pg_monitor who may not act as the owner.';
 
@@ -973,7 +987,7 @@ COMMENT ON COLUMN stride.workers.pid IS 'Its process id, as in pg_stat_activity.
 COMMENT ON COLUMN stride.workers.worker IS 'Its number in the job, from 1.';
 COMMENT ON COLUMN stride.workers.split IS 'The split that it owns now, or NULL.';
 COMMENT ON COLUMN stride.workers.chunk IS 'The chunk that it does now, or NULL.';
-COMMENT ON COLUMN stride.workers.phase IS 'What it does now: starting, planning, claiming, fencing, reading, writing, checkpointing, committing, waiting or rebuilding indexes.';
+COMMENT ON COLUMN stride.workers.phase IS 'What it does now: starting, planning, spooling, claiming, fencing, reading, writing, checkpointing, committing, waiting or rebuilding indexes.';
 COMMENT ON COLUMN stride.workers.rows_done IS 'Driving rows that it has walked in committed chunks.';
 COMMENT ON COLUMN stride.workers.since IS 'When it entered the phase.';
 

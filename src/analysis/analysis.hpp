@@ -92,7 +92,7 @@ void refuse_target_kind(Oid target); // 42809
 void refuse_rules(Oid target);
 void refuse_perishable_target(Oid target, bool at_least_once);
 void refuse_system_relation(Oid relation, const char *role);
-void refuse_private_relations(List *relations);
+void refuse_private_relations(List *relations, Oid own);
 void refuse_temporary_functions(Query *query);
 void refuse_driver_kind(const RangeTblEntry *rte);
 void refuse_self_reference(Query *query, const Statement &statement, bool with_children, bool per_chunk);

@@ -244,7 +244,7 @@ const Candidate *choose_named(List *found, const char *alias, bool own_levels) {
     if (view)
         refuse("It reads views only, and a view has no key to walk by.",
                "Write the view's query over its tables in the statement's FROM, so that one of the tables can drive "
-               "the job.");
+               "the job, or have its rows saved first: stride.submit_pipeline(target, source_query => 'SELECT ..').");
     refuse("It has no table in FROM to drive it.", "Name the table whose rows the job should walk in FROM.");
 }
 

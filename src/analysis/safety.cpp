@@ -213,15 +213,16 @@ void refuse_system_relation(Oid relation, const char *role) {
                "Name a table of your own; copy the catalog's rows into one first, if they are to be walked.");
 }
 
-void refuse_private_relations(List *relations) {
+void refuse_private_relations(List *relations, Oid own) {
     ListCell *cell;
     foreach (cell, relations) {
         const Oid relation = lfirst_oid(cell);
+        if (relation == own) continue;
         if (get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
             refuse(psprintf("The relation %s is temporary, and the job's workers are other sessions.",
                             relation_name(relation)),
                    "Create the table without TEMP, and drop it when the job has ended.");
-        if (in_schema(relation, "stride") || in_schema(relation, "stride_catalog"))
+        if (in_schema(relation, "stride") || in_schema(relation, "stride_catalog") || in_schema(relation, "stride_work"))
             refuse(psprintf("The relation %s belongs to pg_stride.", relation_name(relation)),
                    "Steer jobs by the functions of schema stride, such as stride.cancel() and stride.forget().");
     }

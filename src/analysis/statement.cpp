@@ -69,21 +69,6 @@ void refuse_old_merge(const Query *query) {
                "Update PostgreSQL to its latest minor release.");
 }
 
-// Every relation named at any level; the second entry of INSERT's target for EXCLUDED adds nothing.
-List *named_relations(Query *query) {
-    List *relations = NIL;
-    for_each_query(query, [&relations](Query *level) {
-        ListCell *cell;
-        foreach (cell, level->rtable) {
-            const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
-            if (rte->rtekind == RTE_RELATION) relations = lappend_oid(relations, rte->relid);
-        }
-    });
-    list_sort(relations, list_oid_cmp);
-    list_deduplicate_oid(relations);
-    return relations;
-}
-
 void judge_shape(Query *query) {
     refuse_old_merge(query);
     refuse_returning(query);
@@ -161,6 +146,21 @@ const char *kind_name(StatementKind kind) {
 
 RangeTblEntry *entry_at(Query *query, int rtindex) {
     return list_nth_node(RangeTblEntry, query->rtable, rtindex - 1);
+}
+
+// The second entry of INSERT's target for EXCLUDED adds nothing.
+List *named_relations(Query *query) {
+    List *relations = NIL;
+    for_each_query(query, [&relations](Query *level) {
+        ListCell *cell;
+        foreach (cell, level->rtable) {
+            const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+            if (rte->rtekind == RTE_RELATION) relations = lappend_oid(relations, rte->relid);
+        }
+    });
+    list_sort(relations, list_oid_cmp);
+    list_deduplicate_oid(relations);
+    return relations;
 }
 
 char *relation_name(Oid relation) {
@@ -251,7 +251,7 @@ Statement *analyse(const Parsed &parsed, const AnalysisOptions &options) {
     statement->updated = updated_columns(query);
     judge_shape(query);
     if (!options.own_delete) refuse_modifying_ctes(query);
-    refuse_private_relations(statement->relations);
+    refuse_private_relations(statement->relations, options.work_table);
     refuse_temporary_functions(query);
     judge_target(*statement, options.at_least_once);
 

@@ -22,6 +22,7 @@ struct AnalysisOptions {
     bool own_levels;               // the query levels over the driver are ours, and give the same for parts of its rows
     bool own_delete;               // one WITH query of ours deletes the driving rows that are written
     bool keeps_last;               // of the rows of a chunk with one conflict key only the last is written
+    Oid work_table;                // in which the driving rows are saved; InvalidOid = none: no table of ours may be named
 };
 
 // What the user wrote, as far as a parse tree's locations count in it: `whole` is the text that they count bytes of, in
@@ -72,6 +73,21 @@ Query *analyse_raw(const Parsed &parsed);
 // aggregates ...), 42809 for a view as target, 42P01 and 42501 as PostgreSQL itself does.  Privileges are those that the
 // executor would check, checked here already.
 Statement *analyse(const Parsed &parsed, const AnalysisOptions &options);
+
+// A query whose rows are saved before they are walked.
+struct SourceQuery {
+    const char *sql;    // as Statement::sql
+    List *relations;    // as Statement::relations
+    TupleDesc columns;
+};
+
+// Analyses and judges one as the current user.  Raises 0A000 where it changes or locks rows, or reads what workers cannot
+// see; 42611 and 42701 for columns without a name or with the same one, 42P16 for a column of a pseudo-type, and what
+// PostgreSQL itself does.
+SourceQuery analyse_source_query(const Parsed &parsed, bool with_frozen_time);
+
+// Every relation that the query names at any level: List of Oid, ascending, without duplicates.
+List *named_relations(Query *query);
 
 // Where the driving relation stands in an analysed (not rewritten) tree: the query level that holds it and its
 // range table index there.

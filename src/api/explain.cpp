@@ -1,9 +1,11 @@
 // explain: what a submission would do, item by item.
-// Regime: pg.  Runs nothing and writes nothing.
+// Regime: pg.  Runs nothing of the user's, and leaves nothing behind.
 #include "api/submit.hpp"
 
 #include "bridge/boundary.hpp"
 #include "catalog/transform.hpp"
+#include "job/spool.hpp"
+#include "pipeline/source.hpp"
 #include "settings/settings.hpp"
 #include "shared/area.hpp"
 #include "sink/index_choice.hpp"
@@ -93,21 +95,32 @@ const catalog::Leaf *put_leaves(const Items &items, const catalog::Job &job, Lis
     return first;
 }
 
-void explain(FunctionCallInfo fcinfo, const Submission &submission) {
-    shared::require_preload();
-    List *warnings;
-    List *leaves;
-    const catalog::Job *job = prepare(submission, &warnings, &leaves);
+// The source: a table, or what is saved of a query, and what that promises.
+void put_source(const Items &items, const job::Prepared &prepared) {
+    if (prepared.work_table == nullptr) {
+        put(items, "source", prepared.job->source_name);
+        return;
+    }
+    const job::SpoolEstimate estimate = job::estimate_spool(*prepared.work_table);
+    put(items, "source", "the rows of a query, saved in a work table when the job is planned");
+    put(items, "source query", prepared.work_table->query);
+    put(items, "source rows", "those that the query finds under one snapshot, each exactly once, in its order");
+    put(items, "space",
+        psprintf("about %s for %.0f rows, until the job has succeeded",
+                 text_to_cstring(DatumGetTextPP(
+                     DirectFunctionCall1(pg_size_pretty, Int64GetDatum(static_cast<int64>(estimate.bytes))))),
+                 estimate.rows));
+}
+
+void put_job(const Items &items, const job::Prepared &prepared) {
+    const catalog::Job *job = prepared.job;
     const settings::Settings settings = settings::resolve_settings(job->settings);
-    InitMaterializedSRF(fcinfo, 0);
-    const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    const Items items = {result->setResult, result->setDesc};
     put(items, "statement kind", job->statement_kind);
-    put(items, "source", job->source_name);
+    put_source(items, prepared);
     put(items, "target", job->target_name);
     if (job->transform != nullptr) put(items, "transform", catalog::function_name(job->transform).signature);
     put(items, "walk", job->walk);
-    const catalog::Leaf *first = put_leaves(items, *job, leaves);
+    const catalog::Leaf *first = put_leaves(items, *job, prepared.leaves);
     put(items, "sink", job->sink);
     put(items, "sink reason", job->sink_reason);
     put_indexes(items, *job);
@@ -120,9 +133,33 @@ void explain(FunctionCallInfo fcinfo, const Submission &submission) {
                              : "not frozen: each chunk sees its own");
     if (first != nullptr) put(items, "chunk statement", job::chunk_statement_sql(*job, *first));
     ListCell *cell;
-    foreach (cell, warnings)
+    foreach (cell, prepared.warnings)
         put(items, "note", static_cast<char *>(lfirst(cell)));
     put_session(items, job->session);
+}
+
+bool makes_work_table(const Submission &submission) {
+    return submission.pipeline != nullptr && pipeline::saves_rows(*submission.pipeline, submission.common);
+}
+
+void explain(FunctionCallInfo fcinfo, const Submission &submission) {
+    shared::require_preload();
+    InitMaterializedSRF(fcinfo, 0);
+    const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    const Items items = {result->setResult, result->setDesc};
+    if (!makes_work_table(submission)) {
+        put_job(items, prepare(submission));
+        return;
+    }
+    // The work table is there for as long as it is explained.
+    MemoryContext memory = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(memory);
+    put_job(items, prepare(submission));
+    RollbackAndReleaseCurrentSubTransaction();
+    MemoryContextSwitchTo(memory);
+    CurrentResourceOwner = owner;
 }
 
 } // namespace

@@ -139,6 +139,11 @@ constinit Invariant invariants[] = {
           " UNION ALL SELECT format('job %s', job_id) FROM visible JOIN stride_catalog.event AS e USING (job_id)"
           " WHERE e.from_state IN ('succeeded', 'succeeded_with_rejects') AND e.to_state <> e.from_state"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
+    {"I11: every work table is a job's",
+     {STRIDE_CHECK("SELECT format('table %s', c.relname) AS what FROM pg_class AS c"
+                   " WHERE c.relnamespace = 'stride_work'::regnamespace AND c.relkind = 'r'"
+                   " AND NOT EXISTS (SELECT FROM stride_catalog.work_table AS w WHERE w.relation = c.oid)"),
+      check_args, STRIDE_CHECK_TYPES, nullptr}},
 };
 
 #undef STRIDE_CHECK

@@ -180,26 +180,28 @@ Submission explain_pipeline_arguments(FunctionCallInfo fcinfo) {
     return submission;
 }
 
-catalog::Job *prepare(const Submission &submission, List **warnings, List **leaves) {
+job::Prepared prepare(const Submission &submission) {
     if (submission.pipeline == nullptr)
-        return job::prepare_job(job::statement_work(submission.statement), submission.common, warnings, leaves);
+        return job::prepare_job(job::statement_work(submission.statement), submission.common);
     const settings::Settings settings =
         settings::resolve_settings(settings::check_settings(submission.common.settings, nullptr));
-    return job::prepare_job(pipeline::compile(*submission.pipeline, submission.common.key, settings), submission.common,
-                            warnings, leaves);
+    return job::prepare_job(pipeline::compile(*submission.pipeline, submission.common, settings), submission.common);
 }
 
 int64 submit(const Submission &submission) {
     shared::require_preload();
     pg::require_writable(submission.pipeline == nullptr ? "stride.submit" : "stride.submit_pipeline");
     const IfExists policy = parse_if_exists(submission.common.if_exists);
-    List *warnings;
-    List *leaves;
-    const catalog::Job *job = prepare(submission, &warnings, &leaves);
+    const job::Prepared prepared = prepare(submission);
+    const catalog::Job *job = prepared.job;
     lock_identity(*job);
     const int64 existing = existing_job(*job, policy);
-    if (existing != 0) return existing;
+    if (existing != 0) {
+        if (prepared.work_table != nullptr) catalog::discard_work_table(prepared.work_table->relation);
+        return existing;
+    }
     const int64 job_id = catalog::insert_job(*job);
+    if (prepared.work_table != nullptr) catalog::insert_work_table(job_id, *prepared.work_table);
     const catalog::Actor by = {GetUserNameFromId(GetSessionUserId(), false), GetUserNameFromId(GetUserId(), false)};
     catalog::append_event(job_id, by, "submit", nullptr, "queued", nullptr);
     shared::wake_at_commit();

@@ -19,8 +19,8 @@ Submission pipeline_arguments(FunctionCallInfo fcinfo);
 Submission explain_arguments(FunctionCallInfo fcinfo);
 Submission explain_pipeline_arguments(FunctionCallInfo fcinfo);
 
-// The job as it would be stored, not yet stored; *warnings is what there is to know before, *leaves as in job::prepare_job().
-catalog::Job *prepare(const Submission &submission, List **warnings, List **leaves);
+// The job as it would be stored, not yet stored.
+job::Prepared prepare(const Submission &submission);
 
 // Stores the job, or finds the one that stands in for it (if_exists); returns its id.
 int64 submit(const Submission &submission);

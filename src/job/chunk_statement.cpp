@@ -4,14 +4,15 @@
 #include "job/chunk_statement.hpp"
 
 #include "analysis/statement.hpp"
+#include "catalog/work_table.hpp"
 #include "job/function_version.hpp"
 #include "job/leaves.hpp"
 #include "job/row_data.hpp"
 #include "pg/session.hpp"
 #include "sink/bulk.hpp"
 #include "sink/statement.hpp"
-#include "walk/peek.hpp"
 #include "walk/plan.hpp"
+#include "walk/spool.hpp"
 
 namespace stride::job {
 namespace {
@@ -113,7 +114,9 @@ void ChunkStatement::lock_and_check(const catalog::Split &split) {
 chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {
     Relation source = table_open(job.source, NoLock);
     const int nest_level = pg::pin_search_path();
-    walk::Peek peek = walk::peek(source, key, walk::KeyRange{position, upper}, limit);
+    walk::Peek peek = catalog::is_work_table(key.relation)
+                          ? walk::peek_ordinals(key, walk::KeyRange{position, upper}, limit)
+                          : walk::peek(source, key, walk::KeyRange{position, upper}, limit);
     ArrayType *last = peek.reached_end ? upper : peek.last;
     const bool reached_end = peek.reached_end;
     if (peek.rows > 0 && lock_driving_rows(source, walk::range_qual(key, 1, walk::KeyRange{position, last})))

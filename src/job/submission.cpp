@@ -14,11 +14,22 @@
 namespace stride::job {
 namespace {
 
-void check_choices(const Arguments &arguments) {
-    if (arguments.walk == nullptr || (strcmp(arguments.walk, "auto") != 0 && strcmp(arguments.walk, "key") != 0))
+constexpr const char *walks[] = {"auto", "key", "spool"};
+
+void check_walk(const Work &work, const Arguments &arguments) {
+    bool known = false;
+    for (const char *walk : walks)
+        known = known || (arguments.walk != nullptr && strcmp(arguments.walk, walk) == 0);
+    if (!known)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("invalid value for walk: \"%s\"", arguments.walk == nullptr ? "NULL" : arguments.walk),
-                        errhint("Use \"auto\" or \"key\".")));
+                        errhint("Use \"auto\", \"key\" or \"spool\".")));
+    if (strcmp(arguments.walk, "spool") == 0 && work.work_table == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("walk => 'spool' needs a query as source"),
+                        errhint("Submit a pipeline with source_query, or leave walk out.")));
+}
+
+void check_choices(const Arguments &arguments) {
     if (arguments.has_workers) settings::check_workers(arguments.workers);
     settings::check_chunk_rows(arguments.chunk_rows);
     if (arguments.name != nullptr && arguments.name[0] == '\0')
@@ -110,10 +121,10 @@ char *common_key(List *leaves) {
 }
 
 // What planning would find now, so that its refusals are raised where somebody reads them.
-List *fill_walk(catalog::Job *job, const PlannedStmt *whole) {
+List *fill_walk(catalog::Job *job, const Work &work, const PlannedStmt *whole) {
     Query *query = analysis::analyse_stored(job->stored_sql);
     List *leaves = find_leaves(source_of(query, job->source, job->stored_alias), whole, job->wanted_key);
-    job->walk = pstrdup("key");
+    job->walk = pstrdup(work.work_table != nullptr ? "spool" : "key");
     job->key_definition = common_key(leaves);
     return leaves;
 }
@@ -177,7 +188,8 @@ Work statement_work(const char *statement) {
     return work;
 }
 
-catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **warnings, List **leaves) {
+Prepared prepare_job(const Work &work, const Arguments &arguments) {
+    check_walk(work, arguments);
     check_choices(arguments);
     check_owner();
     check_dependencies(arguments.depends_on);
@@ -188,9 +200,9 @@ catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **w
     char *source_alias = work.source_alias == nullptr ? arguments.source_alias : pstrdup(work.source_alias);
     const analysis::Statement *statement = analysis::analyse(
         work.parsed, {source_alias, settings.freeze_time, settings.self_reference_per_chunk,
-                      settings.delivery_at_least_once, work.own_levels, work.deletes_source, work.keeps_last});
+                      settings.delivery_at_least_once, work.own_levels, work.deletes_source, work.keeps_last,
+                      work.work_table == nullptr ? InvalidOid : work.work_table->relation});
     require_same_tables(work, *statement);
-    *warnings = list_concat(list_copy(work.notes), statement->warnings);
     fill_statement(job, *statement);
     fill_work(job, work, *statement);
     check_indexes(*job);
@@ -209,10 +221,10 @@ catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **w
     job->session = capture_session();
     const int nest_level = pg::pin_search_path();
     PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job->stored_sql), job->stored_sql);
-    *leaves = fill_walk(job, whole);
+    List *leaves = fill_walk(job, work, whole);
     fill_sink(job, settings, whole);
     pg::unpin(nest_level);
-    return job;
+    return Prepared{job, work.work_table, leaves, list_concat(list_copy(work.notes), statement->warnings)};
 }
 
 char *chunk_statement_sql(const catalog::Job &job, const catalog::Leaf &leaf) {

@@ -5,6 +5,7 @@
 #include "analysis/statement.hpp"
 #include "catalog/job.hpp"
 #include "catalog/leaf.hpp"
+#include "catalog/work_table.hpp"
 
 namespace stride::job {
 
@@ -36,6 +37,7 @@ struct Work {
     bool own_levels;          // as in analysis::AnalysisOptions
     const char *source_alias; // of the driving relation of a pipeline; nullptr = that of the arguments
     Oid source;               // of a pipeline; InvalidOid for a statement
+    const catalog::WorkTable *work_table; // the source, where it is one; nullptr = it is not
     Oid target;
     Jsonb *pipeline; // the arguments of submit_pipeline, nullptr for a statement
     const char *indexes;
@@ -51,9 +53,14 @@ struct Work {
 // The work of stride.submit(statement).  Raises what analysis::parse_statement() raises.
 Work statement_work(const char *statement);
 
-// A job as it would be stored, not yet stored; *warnings is what analysis has to say about it, *leaves the tables that it would
-// walk if it were planned now.
-catalog::Job *prepare_job(const Work &work, const Arguments &arguments, List **warnings, List **leaves);
+// A job as it would be stored, not yet stored.
+struct Prepared {
+    catalog::Job *job;
+    const catalog::WorkTable *work_table; // nullptr = none
+    List *leaves;                         // the tables that it would walk if it were planned now: List of catalog::Leaf *
+    List *warnings;                       // what analysis has to say about it: List of char *
+};
+Prepared prepare_job(const Work &work, const Arguments &arguments);
 
 // The statement of a chunk of one leaf, with $1 .. for the range's bounds: what explain shows.
 char *chunk_statement_sql(const catalog::Job &job, const catalog::Leaf &leaf);

@@ -97,6 +97,7 @@ extern "C" {
 #include "catalog/pg_tablespace.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "catalog/toasting.h"
 
 #include "commands/comment.h"
 #include "commands/copy.h"
@@ -108,6 +109,7 @@ extern "C" {
 #include "commands/progress.h"
 #include "commands/sequence.h"
 #include "commands/tablecmds.h"
+#include "commands/tablespace.h"
 #include "commands/trigger.h"
 #include "commands/user.h"
 

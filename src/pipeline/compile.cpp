@@ -4,30 +4,14 @@
 
 #include "job/function_version.hpp"
 #include "pipeline/shape.hpp"
+#include "pipeline/source.hpp"
 #include "pipeline/tree.hpp"
 
 namespace stride::pipeline {
 namespace {
 
-[[noreturn]] void refuse_missing(const char *argument, const char *hint) {
-    ereport(ERROR,
-            (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", argument), errhint("%s", hint)));
-    pg_unreachable();
-}
-
-void check_source(const Arguments &arguments) {
-    if (arguments.source_query != nullptr && OidIsValid(arguments.source))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("source and source_query cannot be given together"), errhint("Give one of them.")));
-    if (arguments.source_query != nullptr)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a pipeline reads a table, not a query"),
-                        errhint("Give the table in source, and join what else is needed in transform_query.")));
-    if (!OidIsValid(arguments.source)) refuse_missing("source", "Give the table whose rows go through the pipeline.");
-}
-
 void check_arguments(const Arguments &arguments) {
     if (!OidIsValid(arguments.target)) refuse_missing("target", "Give the table that the pipeline writes.");
-    check_source(arguments);
     if (arguments.transform != nullptr && arguments.transform_query != nullptr)
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -41,27 +25,10 @@ void check_arguments(const Arguments &arguments) {
                  errhint("Use \"keep\" or \"rebuild\".")));
 }
 
-Relation open_argument(const char *argument, Oid oid) {
-    Relation relation = try_relation_open(oid, AccessShareLock);
-    if (relation == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                        errmsg("the table in %s, with OID %u, does not exist", argument, oid),
-                        errhint("Give the table's name.")));
-    return relation;
-}
-
-char *qualified_name(Relation relation) {
-    return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
-                                      RelationGetRelationName(relation));
-}
-
 // The user's SELECT by itself, over the relation chunk, for the names of its columns and for what kind of query it is.
 Query *analyse_user_query(const Shape &shape, const analysis::Texts &texts) {
-    List *everything = list_make1(target(whole_row(driver_alias), nullptr));
     SelectStmt *over = select(list_make1(target(whole_row("q"), nullptr)), subquery(shape.query, "q"));
-    over->withClause =
-        with(chunk_name,
-             reinterpret_cast<Node *>(select(everything, reinterpret_cast<Node *>(table(shape.source, driver_alias)))));
+    over->withClause = with(chunk_name, reinterpret_cast<Node *>(select_chunk(shape)));
     RawStmt *raw = makeNode(RawStmt);
     raw->stmt = reinterpret_cast<Node *>(over);
     const Query *query = analysis::analyse_raw({raw, texts});
@@ -100,8 +67,8 @@ void choose_columns(Shape *shape, const UserSql &user, const char *transform_nam
         given = descriptor_columns(shape->function->result);
         giver = psprintf("transform \"%s\"", transform_name);
     } else {
-        given = descriptor_columns(RelationGetDescr(shape->source));
-        giver = psprintf("source \"%s\"", RelationGetRelationName(shape->source));
+        given = shape->columns;
+        giver = shape->saved ? "the query" : psprintf("source \"%s\"", RelationGetRelationName(shape->source));
     }
     shape->written = written_columns(shape->target, given, giver);
     shape->picks_columns = list_length(shape->written) < list_length(given);
@@ -135,11 +102,12 @@ char *array_text(ArrayType *names) {
 }
 
 // The arguments as they were given: what makes two submissions without a name the same one.
-Jsonb *describe(const Arguments &arguments, const Shape &shape) {
+Jsonb *describe(const Arguments &arguments, const Source &source, const Shape &shape) {
     JsonbParseState *state = nullptr;
     (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
     put(&state, "target", qualified_name(shape.target));
-    put(&state, "source", qualified_name(shape.source));
+    put(&state, "source", source.name);
+    put(&state, "source_query", arguments.source_query);
     put(&state, "transform", arguments.transform);
     put(&state, "transform_query", arguments.transform_query);
     put(&state, "on_conflict", arguments.on_conflict);
@@ -171,11 +139,14 @@ List *note_conflicts(const Shape &shape, bool keeps_last) {
 
 } // namespace
 
-job::Work compile(const Arguments &arguments, ArrayType *key, const settings::Settings &settings) {
+job::Work compile(const Arguments &arguments, const job::Arguments &common, const settings::Settings &settings) {
     check_arguments(arguments);
     const UserSql user = parse_user_sql(arguments.transform_query, arguments.update_set);
+    const Source source = open_source(arguments, common, settings.freeze_time);
     Shape shape = {};
-    shape.source = open_argument("source", arguments.source);
+    shape.source = source.relation;
+    shape.columns = source.columns;
+    shape.saved = source.work_table != nullptr;
     shape.target = open_argument("target", arguments.target);
     shape.batch_rows = settings.batch_rows;
     shape.query = user.query;
@@ -199,14 +170,15 @@ job::Work compile(const Arguments &arguments, ArrayType *key, const settings::Se
     job::Work work = {};
     work.keeps_last = conflict.action == ONCONFLICT_UPDATE && shape.assignments == NIL;
     const bool batches = shape.function != nullptr && function.kind == TransformKind::chunk;
-    if (work.keeps_last || batches) shape.order = choose_order(shape, key);
+    if (work.keeps_last || batches) shape.order = choose_order(shape, common.key);
     work.kind = "pipeline";
     work.parsed = {build_insert(shape), user.texts};
     work.own_levels = shape.query == nullptr;
     work.source_alias = driver_alias;
-    work.source = arguments.source;
+    work.source = RelationGetRelid(source.relation);
+    work.work_table = source.work_table;
     work.target = arguments.target;
-    work.pipeline = describe(arguments, shape);
+    work.pipeline = describe(arguments, source, shape);
     work.indexes = arguments.indexes;
     work.one_to_one = shape.query == nullptr && (shape.function == nullptr || function.kind == TransformKind::row);
     work.deletes_source = arguments.delete_source;

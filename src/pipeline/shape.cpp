@@ -103,6 +103,16 @@ DeleteStmt *delete_driver(const Shape &shape, List *returning) {
     return statement;
 }
 
+// What a function takes of one row: chunk.*; ROW(chunk.column, ..)::its type.
+Node *function_argument(const Shape &shape) {
+    return shape.saved ? row_value(driver_alias, shape.columns, shape.function->row_type) : whole_row(driver_alias);
+}
+
+// The same where it is a value of its own, which an array is made of.
+Node *source_row(const Shape &shape) {
+    return shape.saved ? function_argument(shape) : whole_row_value(driver_alias, shape.source);
+}
+
 Node *call_function(const Shape &shape, Node *argument) {
     List *name = list_make2(makeString(get_namespace_name(get_func_namespace(shape.function->function))),
                             makeString(get_func_name(shape.function->function)));
@@ -130,7 +140,7 @@ SelectStmt *kept_results(const Shape &shape, SelectStmt *calls) {
 
 SelectStmt *row_calls(const Shape &shape) {
     SelectStmt *calls =
-        select(list_make1(target(call_function(shape, whole_row(driver_alias)), "r")), source_item(shape));
+        select(list_make1(target(call_function(shape, function_argument(shape)), "r")), source_item(shape));
     calls->sortClause = walk_order(shape, driver_alias);
     return kept_results(shape, calls);
 }
@@ -187,7 +197,7 @@ Rows moved_rows(const Shape &shape) {
     }
     if (by_chunk) {
         List *returning =
-            lcons(target(whole_row_value(driver_alias, shape.source), "r"), order_columns(shape, driver_alias));
+            lcons(target(source_row(shape), "r"), order_columns(shape, driver_alias));
         return {batch_calls(shape, with_query(moved), moved, column(moved, "r")),
                 with(moved, as_node(delete_driver(shape, returning)))};
     }
@@ -205,9 +215,9 @@ Rows moved_rows(const Shape &shape) {
 }
 
 Rows query_rows(const Shape &shape) {
-    List *everything = list_make1(target(whole_row(driver_alias), nullptr));
-    Node *chunk = shape.deletes_source ? as_node(delete_driver(shape, everything))
-                                       : as_node(select(everything, source_item(shape)));
+    Node *chunk = shape.deletes_source
+                      ? as_node(delete_driver(shape, list_make1(target(whole_row(driver_alias), nullptr))))
+                      : as_node(select_chunk(shape));
     SelectStmt *query =
         shape.picks_columns ? select(columns("q", shape.written), subquery(shape.query, "q")) : shape.query;
     return {query, with(chunk_name, chunk)};
@@ -222,8 +232,7 @@ Rows build_rows(const Shape &shape) {
         return {query, nullptr};
     }
     if (shape.function->kind == TransformKind::chunk)
-        return {batch_calls(shape, source_item(shape), driver_alias, whole_row_value(driver_alias, shape.source)),
-                nullptr};
+        return {batch_calls(shape, source_item(shape), driver_alias, source_row(shape)), nullptr};
     return {row_calls(shape), nullptr};
 }
 
@@ -249,6 +258,12 @@ OnConflictClause *build_conflict(const Shape &shape) {
 }
 
 } // namespace
+
+SelectStmt *select_chunk(const Shape &shape) {
+    List *everything =
+        shape.saved ? columns(driver_alias, shape.columns) : list_make1(target(whole_row(driver_alias), nullptr));
+    return select(everything, source_item(shape));
+}
 
 RawStmt *build_insert(const Shape &shape) {
     const Rows rows = build_rows(shape);

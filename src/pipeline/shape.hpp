@@ -13,7 +13,9 @@ namespace stride::pipeline {
 constexpr const char *driver_alias = "chunk";
 
 struct Shape {
-    Relation source;
+    Relation source; // the table, or the work table
+    List *columns;   // List of char *: those of it that transforms see
+    bool saved;      // it is a work table: what transforms see is not its row, but a row of these columns
     Relation target;
     List *written;             // List of char *: the columns inserted, in the order in which the transform gives them
     const Transform *function; // nullptr = none
@@ -27,5 +29,8 @@ struct Shape {
 };
 
 RawStmt *build_insert(const Shape &shape);
+
+// SELECT .. FROM source AS chunk: the relation chunk of a transform_query.
+SelectStmt *select_chunk(const Shape &shape);
 
 } // namespace stride::pipeline

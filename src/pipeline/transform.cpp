@@ -2,6 +2,7 @@
 // Regime: pg.
 #include "pipeline/transform.hpp"
 
+#include "catalog/work_table.hpp"
 #include "job/function_version.hpp"
 
 namespace stride::pipeline {
@@ -30,13 +31,12 @@ const char *kind_refusal(char prokind) {
     }
 }
 
-// The relation whose row type, or array of it, the type is; InvalidOid if it is none.
-Oid row_relation(Oid type, bool *array) {
+// The row type that the type is, or is an array of; InvalidOid if it is neither.
+Oid row_type_of(Oid type, bool *array) {
     const Oid element = get_element_type(type);
     *array = OidIsValid(element);
-    const Oid relation = get_typ_typrelid(*array ? element : type);
-    if (!OidIsValid(relation) || get_rel_relkind(relation) == RELKIND_COMPOSITE_TYPE) return InvalidOid;
-    return relation;
+    const Oid row = *array ? element : type;
+    return OidIsValid(get_typ_typrelid(row)) ? row : InvalidOid;
 }
 
 bool may_execute(Oid function, Oid role) {
@@ -51,11 +51,10 @@ Refusal judge_types(const Form_pg_proc form, Transform *transform) {
     if (form->pronargs != 1 || OidIsValid(form->provariadic))
         return {ERRCODE_DATATYPE_MISMATCH, "It does not take exactly one argument.", forms};
     bool array;
-    transform->source = row_relation(form->proargtypes.values[0], &array);
-    if (!OidIsValid(transform->source))
+    transform->row_type = row_type_of(form->proargtypes.values[0], &array);
+    if (!OidIsValid(transform->row_type))
         return {ERRCODE_DATATYPE_MISMATCH,
-                psprintf("It takes %s, which is no table's row type.", format_type_be(form->proargtypes.values[0])),
-                forms};
+                psprintf("It takes %s, which is no row type.", format_type_be(form->proargtypes.values[0])), forms};
     if (array && !form->proretset)
         return {ERRCODE_DATATYPE_MISMATCH, "It takes an array of rows and returns a single row.", forms};
     transform->kind = array ? TransformKind::chunk : form->proretset ? TransformKind::row_set : TransformKind::row;
@@ -114,9 +113,66 @@ Oid argument_type(Oid source, bool array) {
     return array && OidIsValid(row) ? get_array_type(row) : row;
 }
 
+// The function of that name whose argument's type has the stored name.
+Oid function_by_type_name(const catalog::FunctionName &name) {
+    const Oid schema = get_namespace_oid(name.schema, true);
+    Oid found = InvalidOid;
+    CatCList *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name.name));
+    for (int i = 0; i < list->n_members; i++) {
+        const Form_pg_proc form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(&list->members[i]->tuple));
+        if (form->pronamespace == schema && form->pronargs == 1 &&
+            strcmp(format_type_be_qualified(form->proargtypes.values[0]), name.argument_types) == 0)
+            found = form->oid;
+    }
+    ReleaseSysCacheList(list);
+    return found;
+}
+
 bool takes_array(const catalog::FunctionName &name) {
     const size_t length = strlen(name.argument_types);
     return length > 2 && strcmp(name.argument_types + length - 2, "[]") == 0;
+}
+
+// The function that a source's rows go through, as its name says now; InvalidOid if there is none.
+Oid find_function(const catalog::FunctionName &name, Oid source) {
+    if (catalog::is_work_table(source)) return function_by_type_name(name);
+    return function_by_name(name, argument_type(source, takes_array(name)));
+}
+
+char *listed_columns(TupleDesc columns, int from) {
+    StringInfoData text;
+    initStringInfo(&text);
+    for (int i = from; i < columns->natts; i++) {
+        const FormData_pg_attribute *column = TupleDescAttr(columns, i);
+        if (column->attisdropped) continue;
+        appendStringInfo(&text, "%s%s %s", text.len == 0 ? "" : ", ", quote_identifier(NameStr(column->attname)),
+                         format_type_be(column->atttypid));
+    }
+    return text.data;
+}
+
+// A row of the saved columns can be one of the type, value by value.
+void require_saved_columns(const char *name, const Transform &transform, Relation work_table) {
+    const TupleDesc taken = lookup_rowtype_tupdesc_copy(transform.row_type, -1);
+    const char *takes = listed_columns(taken, 0);
+    const char *gives = listed_columns(RelationGetDescr(work_table), catalog::ordinal_attno);
+    if (strcmp(takes, gives) != 0)
+        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                        errmsg("transform \"%s\" does not take rows of the query", name),
+                        errdetail("It takes rows of %s (%s). The query gives (%s).", format_type_be(transform.row_type),
+                                  takes, gives),
+                        errhint("Give the query these columns, with these names and types, in this order.")));
+}
+
+// The registered function takes rows of this table, and no other's.
+void require_table_rows(const char *name, const catalog::FunctionName &function, Relation source) {
+    const Oid type = argument_type(RelationGetRelid(source), takes_array(function));
+    if (!OidIsValid(type) || strcmp(function.argument_types, format_type_be_qualified(type)) != 0)
+        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                        errmsg("transform \"%s\" does not take rows of the source \"%s\"", name,
+                               RelationGetRelationName(source)),
+                        errdetail("Its function is %s.", function.signature),
+                        errhint("Give the source that it takes, or register a function that takes this one's rows.")));
 }
 
 } // namespace
@@ -154,26 +210,23 @@ Transform require_transform(const char *name, Relation source) {
                  errdetail("Role \"%s\" has registered none of this name.", GetUserNameFromId(GetUserId(), false)),
                  errhint("Register it with stride.register_transform(name, function); the view stride.transforms lists "
                          "yours.")));
-    const Oid type = argument_type(RelationGetRelid(source), takes_array(registered.function));
-    if (!OidIsValid(type) || strcmp(registered.function.argument_types, format_type_be_qualified(type)) != 0)
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                        errmsg("transform \"%s\" does not take rows of the source \"%s\"", name,
-                               RelationGetRelationName(source)),
-                        errdetail("Its function is %s.", registered.function.signature),
-                        errhint("Give the source that it takes, or register a function that takes this one's rows.")));
-    const Oid function = function_by_name(registered.function, type);
+    const bool saved = catalog::is_work_table(RelationGetRelid(source));
+    if (!saved) require_table_rows(name, registered.function, source);
+    const Oid function = find_function(registered.function, RelationGetRelid(source));
     if (!OidIsValid(function))
         ereport(ERROR,
                 (errcode(ERRCODE_UNDEFINED_FUNCTION),
                  errmsg("the function %s of transform \"%s\" does not exist", registered.function.signature, name),
                  errhint("Create it again, or register another function after stride.unregister_transform(name).")));
-    return require_function(function, GetUserId());
+    const Transform transform = require_function(function, GetUserId());
+    if (saved) require_saved_columns(name, transform, source);
+    return transform;
 }
 
 const char *pin_transform(catalog::Job *job) {
     if (job->transform == nullptr) return nullptr;
     const catalog::FunctionName name = catalog::function_name(job->transform);
-    const Oid function = function_by_name(name, argument_type(job->source, takes_array(name)));
+    const Oid function = find_function(name, job->source);
     Transform transform = {};
     Refusal refusal = {};
     if (!OidIsValid(function) || !judge_function(function, job->owner, &transform, &refusal))

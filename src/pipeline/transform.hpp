@@ -19,7 +19,7 @@ const char *kind_name(TransformKind kind);
 struct Transform {
     Oid function;
     TransformKind kind;
-    Oid source; // the relation whose row type it takes
+    Oid row_type; // of the row that it takes, or of the array of rows
     catalog::FunctionName name;
     TupleDesc result; // the columns it gives
 };
@@ -28,7 +28,8 @@ struct Transform {
 // functions, 42804 for types that are none of a transform, 42501 without EXECUTE, 0A000 for a temporary one.
 Transform require_function(Oid function, Oid caller);
 
-// The current user's transform of that name, over the source.  Raises besides 42704 for an unknown name, 42804 for another source.
+// The current user's transform of that name, over the source: one that takes the rows of a table, or, where the source is a work
+// table, any row of the columns that were saved.  Raises besides 42704 for an unknown name, 42804 for another source.
 Transform require_transform(const char *name, Relation source);
 
 // Looks the function of a job's transform up by its name and pins it in *job; not yet stored.  Returns why it cannot be the job's

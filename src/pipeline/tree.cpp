@@ -37,6 +37,20 @@ Node *whole_row_value(const char *table, Relation relation) {
     return reinterpret_cast<Node *>(cast);
 }
 
+Node *row_value(const char *table, List *names, Oid type) {
+    RowExpr *row = makeNode(RowExpr);
+    ListCell *cell;
+    foreach (cell, names)
+        row->args = lappend(row->args, column(table, static_cast<const char *>(lfirst(cell))));
+    row->row_format = COERCE_EXPLICIT_CALL;
+    row->location = nowhere;
+    TypeCast *cast = makeNode(TypeCast);
+    cast->arg = reinterpret_cast<Node *>(row);
+    cast->typeName = makeTypeNameFromOid(type, -1);
+    cast->location = nowhere;
+    return reinterpret_cast<Node *>(cast);
+}
+
 Node *field(const char *table, const char *name, const char *of_composite) {
     A_Indirection *indirection = makeNode(A_Indirection);
     indirection->arg = column(table, name);

@@ -11,6 +11,7 @@ namespace stride::pipeline {
 Node *column(const char *table, const char *name);
 Node *whole_row(const char *table);
 Node *whole_row_value(const char *table, Relation relation);
+Node *row_value(const char *table, List *names, Oid type); // ROW(a.b, ..)::type
 Node *field(const char *table, const char *name, const char *of_composite);
 
 // Constants, pg_catalog's operators and functions, and a call of any function.

@@ -74,20 +74,25 @@ void require_text(const char *argument, const char *text) {
     pg_unreachable();
 }
 
-Node *parse_one(const char *argument, const char *text, const analysis::Texts &texts, const char *hint) {
+RawStmt *parse_one(const char *argument, const char *text, const analysis::Texts &texts, const char *hint) {
     List *statements = analysis::with_positions(texts, [&] { return raw_parser(text, RAW_PARSE_DEFAULT); });
     if (list_length(statements) != 1)
         refuse_form(argument, psprintf("It holds %d statements.", list_length(statements)), hint);
-    return linitial_node(RawStmt, statements)->stmt;
+    return linitial_node(RawStmt, statements);
+}
+
+analysis::Parsed parse_select(const char *argument, const char *text, const char *hint) {
+    require_text(argument, text);
+    const analysis::Texts texts = {text, {text, nullptr}, {0, 0}};
+    RawStmt *raw = parse_one(argument, text, texts, hint);
+    if (!IsA(raw->stmt, SelectStmt)) refuse_form(argument, "It is not a SELECT.", hint);
+    if (reinterpret_cast<SelectStmt *>(raw->stmt)->intoClause != nullptr) refuse_form(argument, "It has INTO.", hint);
+    return {raw, texts};
 }
 
 SelectStmt *parse_query(const char *text) {
-    static constexpr const char *hint = "Give one SELECT over the relation chunk.";
-    require_text("transform_query", text);
-    Node *statement = parse_one("transform_query", text, {text, {text, nullptr}, {0, 0}}, hint);
-    if (!IsA(statement, SelectStmt)) refuse_form("transform_query", "It is not a SELECT.", hint);
-    SelectStmt *query = reinterpret_cast<SelectStmt *>(statement);
-    if (query->intoClause != nullptr) refuse_form("transform_query", "It has INTO.", hint);
+    const analysis::Parsed parsed = parse_select("transform_query", text, "Give one SELECT over the relation chunk.");
+    SelectStmt *query = reinterpret_cast<SelectStmt *>(parsed.raw->stmt);
     require_one_chunk(query);
     return query;
 }
@@ -100,7 +105,7 @@ List *parse_assignments(const char *text, int before) {
     require_text("update_set", text);
     char *padded = psprintf("%*s%s%s", before, "", update_prefix, text);
     const int start = before + static_cast<int>(strlen(update_prefix));
-    Node *statement = parse_one("update_set", padded, {padded, {text, nullptr}, {start, 0}}, hint);
+    Node *statement = parse_one("update_set", padded, {padded, {text, nullptr}, {start, 0}}, hint)->stmt;
     const UpdateStmt *update = IsA(statement, UpdateStmt) ? reinterpret_cast<UpdateStmt *>(statement) : nullptr;
     if (update == nullptr || update->fromClause != NIL || update->whereClause != nullptr || returns_rows(*update))
         refuse_form("update_set", "It is more than a list of assignments.", hint);
@@ -124,6 +129,10 @@ UserSql parse_user_sql(const char *transform_query, const char *update_set) {
     parsed.texts.start[slot] = before + static_cast<int>(strlen(update_prefix));
     parsed.texts.whole = psprintf("%s%s%s", parsed.texts.whole, update_prefix, update_set);
     return parsed;
+}
+
+analysis::Parsed parse_source_query(const char *text) {
+    return parse_select("source_query", text, "Give one SELECT, VALUES or TABLE.");
 }
 
 const char *row_loss(const SelectStmt *query) {

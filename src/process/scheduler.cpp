@@ -5,6 +5,7 @@
 
 #include "bridge/attempt.hpp"
 #include "catalog/request.hpp"
+#include "catalog/work_table.hpp"
 #include "pace/server_signals.hpp"
 #include "settings/settings.hpp"
 #include "pg/test_point.hpp"
@@ -86,6 +87,13 @@ void read_signals_if_due(Scheduler *scheduler) {
     (void)in_transaction(scheduler, pace::read_activity);
 }
 
+// Returns in how many ms those that could not be dropped are to be tried again, -1 if there are none.
+long drop_work_tables(Scheduler *scheduler) {
+    bool all = false;
+    (void)in_transaction(scheduler, [&] { all = catalog::drop_unneeded_work_tables(); });
+    return all ? -1 : queue::active_wait_ms;
+}
+
 // One round over requests and jobs; returns when to look again, -1 if nothing here needs a scheduler.
 long run_round(Scheduler *scheduler) {
     apply_requests(scheduler);
@@ -100,6 +108,9 @@ long run_round(Scheduler *scheduler) {
     STRIDE_TEST_POINT("scheduler_round");
     if (jobs != NIL) read_signals_if_due(scheduler);
     long next_ms = -1;
+    const auto look_again = [&](long wait_ms) {
+        if (wait_ms >= 0 && (next_ms < 0 || wait_ms < next_ms)) next_ms = wait_ms;
+    };
     ListCell *cell;
     foreach (cell, jobs) {
         catalog::Job *job = static_cast<catalog::Job *>(lfirst(cell));
@@ -111,8 +122,9 @@ long run_round(Scheduler *scheduler) {
             if (pg::extension_oid() != extension) elog(ERROR, "the extension was made anew");
         });
         if (job->state != before) ConditionVariableBroadcast(&shared::area->job_changed);
-        if (wait_ms >= 0 && (next_ms < 0 || wait_ms < next_ms)) next_ms = wait_ms;
+        look_again(wait_ms);
     }
+    look_again(drop_work_tables(scheduler));
     return next_ms;
 }
 

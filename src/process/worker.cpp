@@ -11,6 +11,7 @@
 #include "job/leaves.hpp"
 #include "job/retry.hpp"
 #include "job/session_settings.hpp"
+#include "job/spool.hpp"
 #include "pg/test_point.hpp"
 #include "pg/time_limit.hpp"
 #include "pipeline/transform.hpp"
@@ -125,6 +126,15 @@ void require_same_extension(const Worker &worker) {
     if (pg::extension_oid() != worker.extension) proc_exit(0);
 }
 
+// The rows of a query are there before anything else is decided, and before others have to wait for us.
+void save_source_if_any(Worker *worker) {
+    catalog::WorkTable table;
+    if (!catalog::find_work_table(worker->job->job_id, &table) || table.query == nullptr) return;
+    shared::set_phase(worker->slot, Phase::spooling);
+    job::save_source(*worker->job, table);
+    shared::set_phase(worker->slot, Phase::planning);
+}
+
 void plan_job(const catalog::Job &job) {
     // A job that chooses its number of workers may come to need as many splits as it may have workers.
     const int workers = job.workers > 0 ? job.workers : settings::max_workers_per_job;
@@ -150,9 +160,12 @@ ErrorData *try_to_plan(Worker *worker) {
         pg::begin_transaction();
         MemoryContextSwitchTo(worker->chunk_memory);
         pipeline::check_transform(job);
-        if (catalog::rebuilds_indexes(job) && !catalog::has_plan(job.job_id)) {
-            sink::drop_indexes(job);
-            STRIDE_TEST_POINT("after_drop");
+        if (!catalog::has_plan(job.job_id)) {
+            save_source_if_any(worker);
+            if (catalog::rebuilds_indexes(job)) {
+                sink::drop_indexes(job);
+                STRIDE_TEST_POINT("after_drop");
+            }
         }
         // The scheduler has waited for the splits to start the job's other workers.
         if (!catalog::has_plan(job.job_id)) {

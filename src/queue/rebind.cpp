@@ -84,6 +84,8 @@ const char *rebind_leaves(const catalog::Job &job, int64 planned) {
 const char *rebind_by_name(catalog::Job *job) {
     const char *missing = nullptr;
     job->relations = relations_by_name(job->relation_names, &missing);
+    if (job->relations == nullptr && strcmp(job->walk, "spool") == 0 && strcmp(missing, job->source_name) == 0)
+        return "the rows that it had saved were not dumped: submit it again";
     if (job->relations == nullptr) return psprintf("table %s is not here", missing);
     job->source = relation_by_name(job->source_name);
     job->target = job->target_name == nullptr ? InvalidOid : relation_by_name(job->target_name);

@@ -63,6 +63,8 @@ const char *phase_name(Phase phase) {
         return "starting";
     case Phase::planning:
         return "planning";
+    case Phase::spooling:
+        return "spooling";
     case Phase::claiming:
         return "claiming";
     case Phase::fencing:

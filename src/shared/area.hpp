@@ -24,6 +24,7 @@ enum class Task : uint32 { chunks, indexes };
 enum class Phase : uint32 {
     starting,
     planning,
+    spooling, // saves the rows of a query
     claiming,
     fencing,
     reading,

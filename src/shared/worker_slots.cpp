@@ -275,7 +275,7 @@ ProcessesView view_processes(Oid database, int64 job_id) {
         if (!is_of(slot, database, job_id) || slot.task != Task::chunks) continue;
         if (slot.use != SlotUse::attached || !slot.heartbeat) continue;
         const Phase phase = static_cast<Phase>(pg_atomic_read_u32(&slot.phase));
-        if (phase == Phase::starting || phase == Phase::planning) continue;
+        if (phase == Phase::starting || phase == Phase::planning || phase == Phase::spooling) continue;
         view.pids[view.count] = slot.pid;
         view.throttled[view.count++] = phase == Phase::waiting;
     }

@@ -195,6 +195,17 @@ PlannedStmt *plan_whole(Query *query, const char *sql) {
     return pg_plan_query(rewrite(query), sql, 0, nullptr);
 }
 
+PlannedStmt *plan_parallel(Query *query, const char *sql) {
+    // Our workers, which are many, have set it to 0 for their sessions.
+    static constexpr const char *setting = "max_parallel_workers_per_gather";
+    const int level = NewGUCNestLevel();
+    (void)set_config_option(setting, GetConfigOptionResetString(setting), PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+                            true, 0, false);
+    PlannedStmt *plan = pg_plan_query(rewrite(query), sql, CURSOR_OPT_PARALLEL_OK, nullptr);
+    AtEOXact_GUC(false, level);
+    return plan;
+}
+
 Query *analyse_own(const char *sql) {
     const int level = pg::pin_search_path();
     List *statements = pg_parse_query(sql);

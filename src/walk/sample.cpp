@@ -73,14 +73,6 @@ void refuse_unsampled(Relation relation) {
                  errhint("Only tables of the heap access method can be walked by key; give the source as a query.")));
 }
 
-KeyText greatest_key(Relation source, const Key &key) {
-    LastKey last;
-    prepare_last_key(key, &last);
-    const char *sql = ordered_keys_sql(source, key, true, 1);
-    run_plan(plan_in_key_order(analyse_own(sql), sql, key), sql, &last.receiver);
-    return last.rows > 0 ? key_to_text(key, last.values) : nullptr;
-}
-
 // Fills the reservoir from a share of the blocks, 0 < fraction <= 1.
 void fill(Relation source, double fraction, Reservoir *reservoir) {
     StringInfoData sql;
@@ -116,6 +108,14 @@ double estimate_rows(Relation relation) {
 }
 
 } // namespace
+
+KeyText greatest_key(Relation source, const Key &key) {
+    LastKey last;
+    prepare_last_key(key, &last);
+    const char *sql = ordered_keys_sql(source, key, true, 1);
+    run_plan(plan_in_key_order(analyse_own(sql), sql, key), sql, &last.receiver);
+    return last.rows > 0 ? key_to_text(key, last.values) : nullptr;
+}
 
 Sample sample_keys(Relation source, Relation relation, const Key &key, int wanted, BlockNumber max_blocks) {
     Sample sample = {};

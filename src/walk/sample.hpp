@@ -14,6 +14,9 @@ struct Sample {
     double rows_estimate; // driving rows that the walk will meet, exact if all blocks were sampled; 0 if empty
 };
 
+// The greatest key that the source has in the table that is walked; nullptr if no row is visible.
+KeyText greatest_key(Relation source, const Key &key);
+
 // Samples at most `wanted` keys of `relation`, the table that is walked for `source`: from all blocks if there are at most
 // `max_blocks`, else from about that many, taken at random; none are read for fewer than two keys.  Raises 0A000 for a relation whose access method cannot be sampled by blocks.
 Sample sample_keys(Relation source, Relation relation, const Key &key, int wanted, BlockNumber max_blocks);

@@ -5,9 +5,10 @@
 #include <span>
 
 #include "catalog/split.hpp"
+#include "catalog/work_table.hpp"
 #include "core/split_plan.hpp"
 #include "pg/session.hpp"
-#include "walk/sample.hpp"
+#include "walk/spool.hpp"
 
 namespace stride::walk {
 namespace {
@@ -60,8 +61,11 @@ void plan_leaf(Planning *planning, Relation source, const catalog::Leaf &leaf) {
     Relation relation = table_open(leaf.relation, AccessShareLock);
     const Key key = load_key(relation, planning->source, leaf.key_index);
     const double share = pages_of(relation) / planning->pages;
-    const Sample sample = sample_keys(source, relation, key, static_cast<int>(wanted_samples * share),
-                                      static_cast<BlockNumber>(1 + sampled_blocks * share));
+    const int wanted = static_cast<int>(wanted_samples * share);
+    const Sample sample = catalog::is_work_table(leaf.relation)
+                              ? sample_ordinals(source, key, wanted)
+                              : sample_keys(source, relation, key, wanted,
+                                            static_cast<BlockNumber>(1 + sampled_blocks * share));
     if (sample.upper != nullptr) {
         // The greatest key may be in the sample; it is the walk's end and must not be a bound before it.
         int nkeys = sample.nkeys;

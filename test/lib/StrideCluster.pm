@@ -183,7 +183,7 @@ sub invariants_hold
 	};
 	return is($self->sql("SELECT string_agg(CASE WHEN ok THEN 'ok' ELSE invariant || ' ' || detail END, ' ' ORDER BY invariant)"
 			  . ' FROM stride.check_invariants()'),
-		join(' ', ('ok') x 10), $name);
+		join(' ', ('ok') x 11), $name);
 }
 
 # Process ids of our own processes of a kind: launcher, scheduler or worker.

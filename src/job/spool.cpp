@@ -1,0 +1,73 @@
+// Saving rows.
+// Regime: pg.
+#include "job/spool.hpp"
+
+#include "analysis/statement.hpp"
+#include "catalog/split.hpp"
+#include "job/leaves.hpp"
+#include "pg/session.hpp"
+#include "pg/test_point.hpp"
+#include "walk/plan.hpp"
+#include "walk/spool.hpp"
+
+namespace stride::job {
+namespace {
+
+// A name may have been given to another table since submission.
+void require_same_relations(const catalog::Job &job, const catalog::WorkTable &table, Query *query) {
+    Datum *bound;
+    int count;
+    deconstruct_array(table.query_relations, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &bound, nullptr, &count);
+    List *named = analysis::named_relations(query);
+    bool same = count == list_length(named);
+    for (int i = 0; same && i < count; i++)
+        same = DatumGetObjectId(bound[i]) == list_nth_oid(named, i);
+    if (!same) raise_source_changed(job, "A name in source_query means another table now.");
+}
+
+void require_same_columns(const catalog::Job &job, Relation work_table, Query *query) {
+    const TupleDesc given = ExecCleanTypeFromTL(query->targetList);
+    const TupleDesc saved = RelationGetDescr(work_table);
+    bool same = given->natts == saved->natts - catalog::ordinal_attno;
+    for (int i = 0; same && i < given->natts; i++) {
+        const FormData_pg_attribute *column = TupleDescAttr(saved, i + catalog::ordinal_attno);
+        same = !column->attisdropped && column->atttypid == TupleDescAttr(given, i)->atttypid;
+    }
+    if (!same) raise_source_changed(job, "source_query gives other columns now.");
+}
+
+} // namespace
+
+void save_source(const catalog::Job &job, const catalog::WorkTable &table) {
+    const int nest_level = pg::pin_search_path();
+    // One worker at a time; whoever had to wait may find that it is done.
+    Relation work_table = table_open(table.relation, ShareRowExclusiveLock);
+    if (catalog::has_plan(job.job_id)) {
+        table_close(work_table, NoLock);
+        pg::unpin(nest_level);
+        return;
+    }
+    Query *query = analysis::analyse_stored(table.query);
+    require_same_relations(job, table, query);
+    require_same_columns(job, work_table, query);
+    catalog::empty_work_table(work_table);
+    PushActiveSnapshot(GetTransactionSnapshot());
+    PlannedStmt *plan = walk::plan_parallel(query, table.query);
+    pg::unpin(nest_level);
+    (void)walk::save_rows(work_table, plan, table.query);
+    PopActiveSnapshot();
+    table_close(work_table, NoLock);
+    STRIDE_TEST_POINT("after_spool");
+}
+
+SpoolEstimate estimate_spool(const catalog::WorkTable &table) {
+    const int nest_level = pg::pin_search_path();
+    const Plan *plan = walk::plan_parallel(analysis::analyse_stored(table.query), table.query)->planTree;
+    pg::unpin(nest_level);
+    const Size row = sizeof(ItemIdData) + MAXALIGN(SizeofHeapTupleHeader) +
+                     MAXALIGN(sizeof(int64) + static_cast<Size>(plan->plan_width));
+    const Size entry = sizeof(ItemIdData) + MAXALIGN(sizeof(IndexTupleData)) + MAXALIGN(sizeof(int64));
+    return SpoolEstimate{plan->plan_rows, plan->plan_rows * static_cast<double>(row + entry)};
+}
+
+} // namespace stride::job

@@ -1,0 +1,114 @@
+// Saved rows.
+// Regime: pg.
+#include "walk/spool.hpp"
+
+#include "catalog/work_table.hpp"
+#include "pg/session.hpp"
+#include "sink/bulk_target.hpp"
+#include "walk/plan.hpp"
+
+namespace stride::walk {
+namespace {
+
+// Takes the rows of the query on their way into the work table.
+struct Saver {
+    DestReceiver receiver;
+    sink::BulkTarget *target;
+    TupleTableSlot *row; // of the work table
+    int64 rows;
+};
+
+bool save_row(TupleTableSlot *slot, DestReceiver *self) {
+    auto *saver = reinterpret_cast<Saver *>(self);
+    TupleTableSlot *row = saver->row;
+    const int columns = row->tts_tupleDescriptor->natts - catalog::ordinal_attno;
+    slot_getallattrs(slot);
+    ExecClearTuple(row);
+    row->tts_values[0] = Int64GetDatum(++saver->rows);
+    row->tts_isnull[0] = false;
+    memcpy(row->tts_values + catalog::ordinal_attno, slot->tts_values, sizeof(Datum) * static_cast<Size>(columns));
+    memcpy(row->tts_isnull + catalog::ordinal_attno, slot->tts_isnull, sizeof(bool) * static_cast<Size>(columns));
+    ExecStoreVirtualTuple(row);
+    sink::add_row(saver->target, row);
+    return true;
+}
+
+void start_receiver(DestReceiver *, int, TupleDesc) {}
+void end_receiver(DestReceiver *) {}
+
+// An executor state with the work table as its only relation, as COPY has one.
+EState *open_state(Relation work_table) {
+    EState *estate = CreateExecutorState();
+    RangeTblEntry *entry = makeNode(RangeTblEntry);
+    entry->rtekind = RTE_RELATION;
+    entry->relid = RelationGetRelid(work_table);
+    entry->relkind = work_table->rd_rel->relkind;
+    entry->rellockmode = RowExclusiveLock;
+#if PG_VERSION_NUM >= 180000
+    ExecInitRangeTable(estate, list_make1(entry), NIL, bms_make_singleton(1));
+#elif PG_VERSION_NUM >= 160000
+    ExecInitRangeTable(estate, list_make1(entry), NIL);
+#else
+    ExecInitRangeTable(estate, list_make1(entry));
+#endif
+    return estate;
+}
+
+void close_state(EState *estate) {
+    ExecCloseResultRelations(estate);
+    ExecCloseRangeTableRelations(estate);
+    FreeExecutorState(estate);
+}
+
+int64 ordinal_of(const Key &key, KeyText position) {
+    Datum value;
+    text_to_values(key, position, &value);
+    return DatumGetInt64(value);
+}
+
+} // namespace
+
+int64 save_rows(Relation work_table, PlannedStmt *plan, const char *sql) {
+    // Nothing may assign the transaction's id while the plan runs in parallel.
+    (void)GetCurrentTransactionId();
+    EState *estate = open_state(work_table);
+    MemoryContext previous = MemoryContextSwitchTo(estate->es_query_cxt);
+    Saver saver = {{save_row, start_receiver, end_receiver, end_receiver, DestNone},
+                   sink::open_target(estate, 1),
+                   MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(work_table)), &TTSOpsVirtual),
+                   0};
+    MemoryContextSwitchTo(previous);
+    run_plan(plan, sql, &saver.receiver);
+    sink::finish_target(saver.target);
+    ExecDropSingleTupleTableSlot(saver.row);
+    close_state(estate);
+    CommandCounterIncrement();
+    return saver.rows;
+}
+
+Sample sample_ordinals(Relation work_table, const Key &key, int wanted) {
+    Sample sample = {};
+    sample.upper = greatest_key(work_table, key);
+    if (sample.upper == nullptr) return sample;
+    const int64 rows = ordinal_of(key, sample.upper);
+    sample.rows_estimate = static_cast<double>(rows);
+    const int64 step = Max(static_cast<int64>(1), rows / (wanted + 1));
+    sample.keys = static_cast<KeyText *>(palloc(sizeof(KeyText) * static_cast<Size>(Max(1, wanted))));
+    const int level = pg::pin_output_settings();
+    for (int64 ordinal = step; ordinal < rows && sample.nkeys < wanted; ordinal += step) {
+        const Datum value = Int64GetDatum(ordinal);
+        sample.keys[sample.nkeys++] = encode_key(key, &value);
+    }
+    pg::unpin(level);
+    return sample;
+}
+
+Peek peek_ordinals(const Key &key, const KeyRange &range, int64 limit) {
+    const int64 before = range.lower == nullptr ? 0 : ordinal_of(key, range.lower);
+    const int64 left = Max(static_cast<int64>(0), ordinal_of(key, range.upper) - before);
+    const int64 rows = Min(left, limit);
+    const Datum last = Int64GetDatum(before + rows);
+    return Peek{rows, rows > 0 ? key_to_text(key, &last) : nullptr, rows == left};
+}
+
+} // namespace stride::walk

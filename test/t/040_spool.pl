@@ -1,0 +1,151 @@
+# What is saved of a query, under kill -9 and immediate stops while it is saved, once it is saved, while it is walked and at the
+# end: each row of the query's one snapshot is written exactly once, whatever happens to its tables meanwhile, and the work
+# table is gone with the job.  It is in no dump, goes with the extension, and holds up neither its job nor DROP ROLE's usual way.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PostgreSQL::Test::Utils;
+use StrideCluster;
+use Test::More;
+
+my $rows = 3_000;
+my $node = StrideCluster->fresh('main');
+$node->sql(<<SQL);
+CREATE ROLE app LOGIN;
+GRANT USAGE ON SCHEMA stride TO app;
+GRANT CREATE ON SCHEMA public TO app;
+SET ROLE app;
+CREATE TABLE source AS SELECT id, id || repeat(' row', 200) AS name FROM generate_series(1, $rows) AS id;
+CREATE TABLE expected AS TABLE source;
+CREATE TABLE copied (id integer, name text);
+CREATE TABLE slow AS SELECT false AS very;
+CREATE FUNCTION slowly(what anyelement) RETURNS anyelement LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_sleep(0.005) FROM public.slow WHERE very; RETURN what; END';
+RESET ROLE;
+SQL
+
+my $tables = q{SELECT count(*) FROM pg_class WHERE relnamespace = 'stride_work'::regnamespace AND relkind = 'r'};
+my $submit = 'SET ROLE app; SELECT stride.submit_pipeline';
+my $query = q{source_query => 'SELECT slowly(id) AS id, name FROM source', if_exists => 'new'};
+
+# Submits the job anew, over a source that is as it was.
+sub begin_job
+{
+	my ($arguments) = @_;
+	$node->sql('TRUNCATE source, copied; INSERT INTO source TABLE expected');
+	return $node->sql("$submit('copied', $query, chunk_rows => 100, workers => 2 $arguments)");
+}
+
+sub is_done
+{
+	my ($job, $name) = @_;
+	$node->wait_for_state($job, 'succeeded');
+	$node->same_rows('SELECT * FROM copied', 'SELECT * FROM expected', "$name: each row exactly once");
+	$node->wait_until("SELECT ($tables) = 0", "$name: the work table is dropped");
+	$node->invariants_hold("$name: the invariants hold");
+	return;
+}
+
+sub kill_worker
+{
+	my ($pid) = @_;
+	my $log = $node->log_size;
+	kill('KILL', $pid);
+	$node->wait_until('SELECT true', 'the server is up again')
+	  until $node->log_contains('all server processes terminated; reinitializing', $log);
+	$node->wait_until('SELECT true', 'the server is up again');
+	return;
+}
+
+# While the rows are saved: what was written of them is thrown away.
+$node->sql('UPDATE slow SET very = true');
+my $job = begin_job('');
+$node->wait_until("SELECT phase = 'spooling' FROM stride.progress WHERE job_id = $job", 'the rows are being saved');
+my $file = $node->sql("SELECT source FROM stride.jobs WHERE job_id = $job");
+$node->wait_until("SELECT pg_relation_size('$file') > 0", 'some are in the file');
+my ($worker) = $node->pids('worker');
+$node->sql('UPDATE slow SET very = false');
+kill_worker($worker);
+is_done($job, 'killed while saving');
+
+# At each place after that, by a crash.  The server stays down, so that each point is met once.  The source changes once its
+# rows are saved.
+$node->reconfigure('restart_after_crash', 'off');
+for my $point (qw(after_spool before_plan_commit before_commit before_finish))
+{
+	$node->set_point("$point:crash");
+	my $log = $node->log_size;
+	$node->sql('TRUNCATE source, copied; INSERT INTO source TABLE expected');
+	$node->try_sql("$submit('copied', $query, chunk_rows => 100, name => '$point')");
+	$node->wait_for_log('was terminated by signal 9', $log);
+	$node->stop('immediate', fail_ok => 1);
+	$node->configure('stride.test_point', undef);
+	$node->configure('stride.enabled', 'off');
+	$node->start;
+	$node->sql('DELETE FROM source WHERE id % 2 = 0') if $point =~ /^before_(commit|finish)$/;
+	$node->reconfigure('stride.enabled', undef);
+	is_done($node->sql("SELECT job_id FROM stride.jobs WHERE name = '$point'"), "crashed at $point");
+}
+$node->reconfigure('restart_after_crash', 'on');
+
+# Between chunks, by an immediate stop; the source is gone then.
+$job = begin_job(q{, settings => '{"max_rows_per_second": 2000}'});
+$node->wait_for_chunks($job, 2);
+$node->stop('immediate');
+$node->start;
+$node->sql('TRUNCATE source');
+is_done($job, 'stopped while walking');
+
+# A cancel while the rows are saved; resume saves them anew, as they are then.
+$node->sql('UPDATE slow SET very = true');
+$job = begin_job('');
+$node->wait_until("SELECT phase = 'spooling' FROM stride.progress WHERE job_id = $job", 'the rows are being saved');
+$node->sql("SELECT stride.cancel($job)");
+$node->reaches($job, 'cancelled', 'a cancel ends the saving');
+is($node->sql("SELECT count(*) FROM stride.splits WHERE job_id = $job"), 0, 'nothing is planned then');
+$node->sql('UPDATE slow SET very = false');
+$node->sql("SELECT stride.resume($job)");
+is_done($job, 'resumed after a cancel');
+
+# Who reads the work table does not hold up the job's end, only the drop.
+$node->reconfigure('stride.enabled', 'off');
+$job = begin_job('');
+my $table = $node->sql("SELECT source FROM stride.jobs WHERE job_id = $job");
+my $reader = $node->background_psql('postgres');
+$reader->query_safe("BEGIN; SELECT count(*) FROM $table");
+$node->reconfigure('stride.enabled', undef);
+$node->reaches($job, 'succeeded', 'the job ends while somebody reads its work table');
+is($node->sql($tables), 1, 'which is still there');
+$reader->query_safe("COMMIT; BEGIN; CREATE VIEW of_it AS SELECT * FROM $table; COMMIT");
+$reader->quit;
+is_done($job, 'once nobody reads it');
+
+# A dump leaves it out, also its rights; the job comes back as paused and cannot go on.
+my $waiting = begin_job(q{, start_at => 'infinity'});
+my $dump = $node->basedir . '/dump.sql';
+$node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'a database with a work table is dumped');
+unlike(slurp_file($dump), qr/^(CREATE|ALTER|GRANT|REVOKE|COPY)[^\n]*stride_work\./m, 'without the work table and its rights');
+$node->sql('CREATE DATABASE restored TEMPLATE template0');
+{
+	local $node->{database} = 'restored';
+	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ], 'and restored');
+	$node->wait_for_state($waiting, 'paused');
+	$node->sql("SELECT stride.resume($waiting)");
+	$node->wait_until("SELECT state_reason ~ 'were not dumped' FROM stride.jobs WHERE job_id = $waiting", 'resume says why it cannot');
+	$node->invariants_hold('the invariants hold of a restored job');
+}
+
+# The owner's rights hold up DROP ROLE as rights do, and go with DROP OWNED; the extension takes the table along.
+$node->sql('DROP DATABASE restored WITH (FORCE)');
+like($node->failure_of('REASSIGN OWNED BY app TO CURRENT_USER; DROP ROLE app'), qr/2BP01.*privileges for table stride_work\.spool/s,
+	'DROP ROLE names the work table');
+$node->sql('DROP OWNED BY app; DROP ROLE app');
+is($node->sql($tables), 1, 'which stays with its job');
+$node->sql('DROP EXTENSION pg_stride');
+is($node->sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'spool\\_%'"), 0, 'DROP EXTENSION takes it along');
+
+$node->stop;
+done_testing();
