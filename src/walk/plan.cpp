@@ -201,7 +201,10 @@ PlannedStmt *plan_parallel(Query *query, const char *sql) {
     const int level = NewGUCNestLevel();
     (void)set_config_option(setting, GetConfigOptionResetString(setting), PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
                             true, 0, false);
-    PlannedStmt *plan = pg_plan_query(rewrite(query), sql, CURSOR_OPT_PARALLEL_OK, nullptr);
+    Query *rewritten = rewrite(query);
+    // A volatile function may run commands, which nobody can in a parallel plan once a row was written beside it.
+    const bool volatile_calls = contain_volatile_functions(reinterpret_cast<Node *>(rewritten));
+    PlannedStmt *plan = pg_plan_query(rewritten, sql, volatile_calls ? 0 : CURSOR_OPT_PARALLEL_OK, nullptr);
     AtEOXact_GUC(false, level);
     return plan;
 }

@@ -36,7 +36,8 @@ WalkPlan plan_walk(Query *query, const char *sql, const Driving &driving);
 // Plans a query as it stands, over all children.
 PlannedStmt *plan_whole(Query *query, const char *sql);
 
-// The same for a query that is run as a whole: the plan may be parallel, as far as the role's settings have it so.
+// The same for a query that is run as a whole and whose rows are written elsewhere: the plan may be parallel, as far as the
+// role's settings have it so.
 PlannedStmt *plan_parallel(Query *query, const char *sql);
 
 // Parse analysis of one SELECT of our own under search_path = pg_catalog, pg_temp.

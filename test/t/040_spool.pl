@@ -110,6 +110,27 @@ $node->sql('UPDATE slow SET very = false');
 $node->sql("SELECT stride.resume($job)");
 is_done($job, 'resumed after a cancel');
 
+# The query may have a parallel plan, of the worker's own, unless it calls what a parallel plan cannot have run beside writes.
+$node->sql(<<SQL);
+ALTER ROLE app SET min_parallel_table_scan_size = 0;
+ALTER ROLE app SET parallel_setup_cost = 0;
+ALTER ROLE app SET parallel_tuple_cost = 0;
+ALTER ROLE app SET parallel_leader_participation = off;
+CREATE FUNCTION stable_type() RETURNS text STABLE PARALLEL SAFE LANGUAGE sql AS
+  'SELECT backend_type FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()';
+CREATE FUNCTION volatile_type() RETURNS text VOLATILE PARALLEL SAFE LANGUAGE plpgsql AS
+  'BEGIN RETURN (SELECT public.stable_type()); END';
+SQL
+for my $kind (qw(stable volatile))
+{
+	$node->sql('TRUNCATE copied');
+	$job = $node->sql("$submit('copied', source_query => 'SELECT id, ${kind}_type() AS name FROM source')");
+	$node->wait_for_state($job, 'succeeded');
+	is($node->sql('SELECT name, count(*) FROM copied GROUP BY 1'), ($kind eq 'stable' ? 'parallel worker' : 'pg_stride worker') . "|$rows",
+		"a query with a $kind function is run by " . ($kind eq 'stable' ? 'parallel workers' : 'the worker alone'));
+}
+$node->sql('ALTER ROLE app RESET ALL');
+
 # Who reads the work table does not hold up the job's end, only the drop.
 $node->reconfigure('stride.enabled', 'off');
 $job = begin_job('');
@@ -133,8 +154,10 @@ $node->sql('CREATE DATABASE restored TEMPLATE template0');
 	local $node->{database} = 'restored';
 	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ], 'and restored');
 	$node->wait_for_state($waiting, 'paused');
+	like($node->sql("SELECT state_reason FROM stride.jobs WHERE job_id = $waiting"), qr/^restored: .* were not dumped: submit it again$/,
+		'the job comes back as paused, and says why it cannot go on');
 	$node->sql("SELECT stride.resume($waiting)");
-	$node->wait_until("SELECT state_reason ~ 'were not dumped' FROM stride.jobs WHERE job_id = $waiting", 'resume says why it cannot');
+	$node->wait_until("SELECT state_reason ~ '^the rows' FROM stride.jobs WHERE job_id = $waiting", 'so does a resume');
 	$node->invariants_hold('the invariants hold of a restored job');
 }
 
