@@ -104,7 +104,8 @@ void put_source(const Items &items, const job::Prepared &prepared) {
     const job::SpoolEstimate estimate = job::estimate_spool(*prepared.work_table);
     put(items, "source", "the rows of a query, saved in a work table when the job is planned");
     put(items, "source query", prepared.work_table->query);
-    put(items, "source rows", "those that the query finds under one snapshot, each exactly once, in its order");
+    put(items, "source rows",
+        "those that the query finds under one snapshot, in its order, each exactly once, also after a crash or a resume");
     put(items, "space",
         psprintf("about %s for %.0f rows, until the job has succeeded",
                  text_to_cstring(DatumGetTextPP(

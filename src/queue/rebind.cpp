@@ -81,11 +81,16 @@ const char *rebind_leaves(const catalog::Job &job, int64 planned) {
     return nullptr;
 }
 
+// What a job saved before its walk comes with a copy of the files, but not with a dump.
+const char *lost_rows(const catalog::Job &job) {
+    if (strcmp(job.walk, "spool") != 0 || OidIsValid(relation_by_name(job.source_name))) return nullptr;
+    return "the rows that it had saved were not dumped: submit it again";
+}
+
 const char *rebind_by_name(catalog::Job *job) {
+    if (const char *lost = lost_rows(*job)) return lost;
     const char *missing = nullptr;
     job->relations = relations_by_name(job->relation_names, &missing);
-    if (job->relations == nullptr && strcmp(job->walk, "spool") == 0 && strcmp(missing, job->source_name) == 0)
-        return "the rows that it had saved were not dumped: submit it again";
     if (job->relations == nullptr) return psprintf("table %s is not here", missing);
     job->source = relation_by_name(job->source_name);
     job->target = job->target_name == nullptr ? InvalidOid : relation_by_name(job->target_name);
@@ -101,7 +106,11 @@ const char *rebind_by_name(catalog::Job *job) {
 
 const char *moved_reason(catalog::Job *job) {
     const catalog::Home here = catalog::this_home();
-    if (!same_database(job->home, here)) return "restored: this job comes from another database or server";
+    if (!same_database(job->home, here)) {
+        const char *lost = lost_rows(*job);
+        return psprintf("restored: this job comes from another database or server%s%s", lost == nullptr ? "" : "; ",
+                        lost == nullptr ? "" : lost);
+    }
     if (job->home.timeline == here.timeline) return nullptr;
     if (recovered_to_a_point()) return "restored: the server was recovered to a point in time";
     catalog::move_home(job->job_id, here);
