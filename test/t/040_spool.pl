@@ -64,8 +64,8 @@ sub kill_worker
 $node->sql('UPDATE slow SET very = true');
 my $job = begin_job('');
 $node->wait_until("SELECT phase = 'spooling' FROM stride.progress WHERE job_id = $job", 'the rows are being saved');
-my $file = $node->sql("SELECT source FROM stride.jobs WHERE job_id = $job");
-$node->wait_until("SELECT pg_relation_size('$file') > 0", 'some are in the file');
+my $table = $node->sql("SELECT source FROM stride.jobs WHERE job_id = $job");
+$node->wait_until("SELECT pg_relation_size('$table') > 0", 'some are in the file');
 my ($worker) = $node->pids('worker');
 $node->sql('UPDATE slow SET very = false');
 kill_worker($worker);
@@ -79,7 +79,8 @@ for my $point (qw(after_spool before_plan_commit before_commit before_finish))
 	$node->set_point("$point:crash");
 	my $log = $node->log_size;
 	$node->sql('TRUNCATE source, copied; INSERT INTO source TABLE expected');
-	$node->try_sql("$submit('copied', $query, chunk_rows => 100, name => '$point')");
+	my $settings = $point eq 'after_spool' ? q{, settings => '{"max_rows": 100}'} : '';
+	$node->try_sql("$submit('copied', $query, chunk_rows => 100, name => '$point' $settings)");
 	$node->wait_for_log('was terminated by signal 9', $log);
 	$node->stop('immediate', fail_ok => 1);
 	$node->configure('stride.test_point', undef);
@@ -87,7 +88,15 @@ for my $point (qw(after_spool before_plan_commit before_commit before_finish))
 	$node->start;
 	$node->sql('DELETE FROM source WHERE id % 2 = 0') if $point =~ /^before_(commit|finish)$/;
 	$node->reconfigure('stride.enabled', undef);
-	is_done($node->sql("SELECT job_id FROM stride.jobs WHERE name = '$point'"), "crashed at $point");
+	$job = $node->sql("SELECT job_id FROM stride.jobs WHERE name = '$point'");
+	if ($settings)
+	{
+		$node->wait_for_state($job, 'paused');
+		$table = $node->sql("SELECT source FROM stride.jobs WHERE job_id = $job");
+		is($node->sql("SELECT pg_relation_size('$table') < 1.5 * pg_relation_size('expected')"), 't', 'nothing is left of what was saved in vain');
+		$node->sql("SELECT stride.alter($job, settings => '{\"max_rows\": null}'); SELECT stride.resume($job)");
+	}
+	is_done($job, "crashed at $point");
 }
 $node->reconfigure('restart_after_crash', 'on');
 
@@ -134,7 +143,7 @@ $node->sql('ALTER ROLE app RESET ALL');
 # Who reads the work table does not hold up the job's end, only the drop.
 $node->reconfigure('stride.enabled', 'off');
 $job = begin_job('');
-my $table = $node->sql("SELECT source FROM stride.jobs WHERE job_id = $job");
+$table = $node->sql("SELECT source FROM stride.jobs WHERE job_id = $job");
 my $reader = $node->background_psql('postgres');
 $reader->query_safe("BEGIN; SELECT count(*) FROM $table");
 $node->reconfigure('stride.enabled', undef);
