@@ -24,7 +24,7 @@ INSERT INTO class VALUES
     ('40001', 2, 'serialization failure'), ('40P01', 2, 'deadlock'), ('08006', 2, 'connection of a foreign table'),
     ('72000', 2, 'snapshot too old'), ('55P03', 2, 'lock timeout'), ('55006', 2, 'object in use'), ('53100', 2, 'disk full'),
     ('53300', 2, 'too many connections'), ('54001', 2, 'stack depth'), ('53200', 2, 'out of memory'),
-    ('40P02', 1, 'an unknown code'), ('57P01', 2, 'a process told to end'), ('57014', 1, 'cancelled by whom?'),
+    ('40P02', 1, 'an unknown code'), ('57P01', 2, 'another server that ends'), ('57014', 1, 'cancelled by whom?'),
     ('25006', 1, 'read-only server'), ('58030', 1, 'I/O error'), ('XX000', 1, 'internal error'), ('XX001', 1, 'corruption'),
     ('42P01', 1, 'no such table'), ('0A000', 1, 'not supported'), ('28000', 1, 'authorization'), ('3D000', 1, 'no such database'),
     ('3F000', 1, 'no such schema'), ('2D000', 1, 'a transform that commits'), ('26000', 1, 'our own bug'), ('24000', 1, 'our own bug'),

@@ -26,7 +26,9 @@ ErrorPolicy policy_of(const Worker &worker, const ErrorData *error) {
     const shared::Stop stop = shared::wanted_stop(worker.slot);
     if (stop == shared::Stop::now) return ErrorPolicy::interrupt;
     if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && stop != shared::Stop::none) return ErrorPolicy::interrupt;
-    return core::policy(unpack_sql_state(error->sqlerrcode));
+    const ErrorPolicy found = core::policy(unpack_sql_state(error->sqlerrcode));
+    // The end of this process is no error that could be caught: it is another server, of a foreign table, that goes down.
+    return found == ErrorPolicy::interrupt && stop == shared::Stop::none ? ErrorPolicy::retry : found;
 }
 
 double delay_ms(const Worker &worker, int attempt, double factor) {
