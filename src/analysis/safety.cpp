@@ -233,12 +233,14 @@ void refuse_temporary_functions(Query *query) {
                     [](Node *node) { return check_functions_in_node(node, refuse_temporary_function, nullptr); });
 }
 
-void refuse_driver_kind(const RangeTblEntry *rte) {
+void refuse_driver_kind(const RangeTblEntry *rte, bool key_is_named) {
     const char *name = relation_name(rte->relid);
-    if (rte->relkind == RELKIND_FOREIGN_TABLE)
-        refuse(psprintf("The driving relation %s is a foreign table.", name),
-               "Copy its rows into a local table first, or submit the job where the table lives.");
-    if (rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_PARTITIONED_TABLE)
+    const bool foreign = rte->relkind == RELKIND_FOREIGN_TABLE;
+    if (foreign && !key_is_named)
+        refuse(psprintf("The driving relation %s is a foreign table, which has no key that could be looked up.", name),
+               "Name columns of it that are unique and never NULL in the argument \"key\", or have its rows saved first: "
+               "stride.submit_pipeline(target, source_query => 'SELECT ..').");
+    if (!foreign && rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_PARTITIONED_TABLE)
         refuse(psprintf("The driving relation %s is not a table.", name), "Name a table as the driving relation.");
     if (rte->tablesample != nullptr)
         refuse(psprintf("The driving relation %s has TABLESAMPLE, and each chunk would draw its own sample.", name),
@@ -263,6 +265,16 @@ void refuse_self_reference(Query *query, const Statement &statement, bool with_c
         refuse(psprintf("It reads %s besides writing %s: each chunk would see the work of the earlier ones.",
                         relation_name(read), relation_name(statement.target)),
                "Accept that with settings => '{\"self_reference\": \"per_chunk\"}', or read from a copy of the table.");
+}
+
+void refuse_foreign_delete(const RangeTblEntry *rte) {
+    ListCell *cell;
+    foreach (cell, relation_and_children(rte->relid, rte->inh))
+        if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
+            refuse(psprintf("The rows of the foreign table %s would be deleted before the target has them for certain: "
+                            "its server commits first.",
+                            relation_name(lfirst_oid(cell))),
+                   "Submit the pipeline without delete_source, and delete the rows by a second job with depends_on.");
 }
 
 void refuse_second_read(Query *query, const Candidate &driver) {

@@ -86,11 +86,11 @@ void judge_target(const Statement &statement, bool at_least_once) {
     refuse_partition_key_update(statement.target, statement.updated);
 }
 
-void judge_driver(Query *query, Statement &statement, const Candidate &driver, bool per_chunk) {
+void judge_driver(Query *query, Statement &statement, const Candidate &driver, const AnalysisOptions &options) {
     statement.source = entry_of(driver)->relid;
     refuse_system_relation(statement.source, "driving relation");
-    refuse_driver_kind(entry_of(driver));
-    refuse_self_reference(query, statement, entry_of(driver)->inh, per_chunk);
+    refuse_driver_kind(entry_of(driver), options.key_is_named);
+    refuse_self_reference(query, statement, entry_of(driver)->inh, options.self_reference_per_chunk);
     if (statement.kind == StatementKind::merge) check_merge(query);
     refuse_source_system_columns(query, driver);
     if (statement.kind == StatementKind::select) refuse_idle_select(query);
@@ -257,8 +257,11 @@ Statement *analyse(const Parsed &parsed, const AnalysisOptions &options) {
 
     List *found = candidates(query);
     const Candidate *driver = choose_driver(query, found, options);
-    judge_driver(query, *statement, *driver, options.self_reference_per_chunk);
-    if (options.own_delete) refuse_second_read(query, *driver);
+    judge_driver(query, *statement, *driver, options);
+    if (options.own_delete) {
+        refuse_foreign_delete(entry_of(*driver));
+        refuse_second_read(query, *driver);
+    }
     statement->warnings = collect_warnings(query, *statement, options);
 
     const int position = position_of(found, driver);

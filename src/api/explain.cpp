@@ -4,6 +4,7 @@
 
 #include "bridge/boundary.hpp"
 #include "catalog/transform.hpp"
+#include "job/leaves.hpp"
 #include "job/spool.hpp"
 #include "pipeline/source.hpp"
 #include "settings/settings.hpp"
@@ -91,8 +92,23 @@ const catalog::Leaf *put_leaves(const Items &items, const catalog::Job &job, Lis
                            list_length(leaves)));
     if (first == nullptr) return nullptr;
     put(items, "key", job.key_definition != nullptr ? job.key_definition : "each table its own");
-    put(items, "key index", first->key_index_name);
+    put(items, "key index",
+        first->key_index_name != nullptr
+            ? first->key_index_name
+            : "none: the key is taken on your word, and every row is held against it, all of them when the job is planned");
     return first;
+}
+
+void put_sorted_leaves(const Items &items, const catalog::Job &job, List *leaves) {
+    ListCell *cell;
+    foreach (cell, leaves) {
+        const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(lfirst(cell));
+        if (!leaf->walked || !job::is_read_whole_each_time(job, *leaf)) continue;
+        put(items, "note",
+            psprintf("The foreign table %s does not give its rows in the order of the key: every chunk reads all of it. "
+                     "stride.submit_pipeline(target, source_query => 'SELECT * FROM %s') reads it once.",
+                     leaf->relation_name, leaf->relation_name));
+    }
 }
 
 // The source: a table, or what is saved of a query, and what that promises.
@@ -136,6 +152,7 @@ void put_job(const Items &items, const job::Prepared &prepared) {
     ListCell *cell;
     foreach (cell, prepared.warnings)
         put(items, "note", static_cast<char *>(lfirst(cell)));
+    put_sorted_leaves(items, *job, prepared.leaves);
     put_session(items, job->session);
 }
 

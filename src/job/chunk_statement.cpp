@@ -139,7 +139,7 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
     const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
     analysis::add_range(query, driver, qual(driver.rtindex, lower, upper));
     walk::Driving driving = {analysis::entry_of(driver), nullptr, pg::ChildTable{job.source, key.relation},
-                             walk::Access::key, key.index};
+                             walk::access_of(key), key.index};
     if (const analysis::Driver deleted = analysis::find_deleted(query, driver); deleted.level != nullptr) {
         analysis::add_range(query, deleted, qual(deleted.rtindex, lower, upper));
         driving.second = analysis::entry_of(deleted);

@@ -3,7 +3,7 @@
 #include "job/leaves.hpp"
 
 #include "pg/session.hpp"
-#include "walk/plan.hpp"
+#include "walk/peek.hpp"
 #include "walk/shape.hpp"
 
 namespace stride::job {
@@ -29,13 +29,14 @@ List *tables_of(Oid source, bool with_children, LOCKMODE lockmode) {
     return tables;
 }
 
-void refuse_foreign_leaf(Relation relation) {
-    if (relation->rd_rel->relkind != RELKIND_FOREIGN_TABLE) return;
+void refuse_foreign_leaf(Relation relation, const ArrayType *wanted_key) {
+    if (relation->rd_rel->relkind != RELKIND_FOREIGN_TABLE || wanted_key != nullptr) return;
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("the statement cannot be run in chunks"),
                     errdetail("The driving relation has the foreign table %s beneath it.",
                               qualified_name(RelationGetRelid(relation))),
-                    errhint("Submit a job for each of the local tables beneath it.")));
+                    errhint("Name columns that are unique and never NULL in it, and the key of an index of each local table, in "
+                            "the argument \"key\"; or submit a job for each of the local tables beneath it.")));
 }
 
 void refuse_key_update(const Source &source, const walk::Key &key) {
@@ -63,7 +64,7 @@ void describe_key(const Source &source, Relation relation, ArrayType *wanted_key
     refuse_key_update(source, key);
     require_key_select(key);
     leaf->key_index = key.index;
-    leaf->key_index_name = qualified_name(key.index);
+    leaf->key_index_name = key.promised ? nullptr : qualified_name(key.index);
     leaf->key_definition = walk::key_definition(key);
     leaf->shape = walk::key_shape(key);
 }
@@ -107,7 +108,7 @@ List *find_leaves(const Source &source, const PlannedStmt *whole, ArrayType *wan
         leaf->walked = leaf->relation == source.relation || is_read(whole, leaf->relation);
         if (leaf->walked) {
             Relation relation = table_open(leaf->relation, AccessShareLock);
-            refuse_foreign_leaf(relation);
+            refuse_foreign_leaf(relation, wanted_key);
             describe_key(source, relation, wanted_key, leaf);
             table_close(relation, NoLock);
         }
@@ -157,12 +158,23 @@ void require_same_tree(const catalog::Job &job, const catalog::LeafInTree &found
 
 walk::Key require_same_key(const catalog::Job &job, const catalog::Leaf &leaf) {
     Relation relation = table_open(leaf.relation, NoLock);
-    const walk::Key key = walk::load_key(relation, job.source, leaf.key_index);
+    const walk::Key key = walk::load_key(relation, job.source, leaf.key_index, job.wanted_key);
     const char *shape = walk::key_shape(key);
     if (strcmp(shape, leaf.shape) != 0)
         raise_source_changed(job, psprintf("The walk key was (%s) and is now (%s).", leaf.shape, shape));
     table_close(relation, NoLock);
     return key;
+}
+
+bool is_read_whole_each_time(const catalog::Job &job, const catalog::Leaf &leaf) {
+    if (get_rel_relkind(leaf.relation) != RELKIND_FOREIGN_TABLE) return false;
+    const walk::Key key = require_same_key(job, leaf);
+    Relation source = table_open(job.source, AccessShareLock);
+    const int nest_level = pg::pin_search_path();
+    const bool sorts = walk::look_ahead_sorts(source, key);
+    pg::unpin(nest_level);
+    table_close(source, NoLock);
+    return sorts;
 }
 
 int compare_positions(int32 leaf, ArrayType *a, ArrayType *b, void *context) {

@@ -34,10 +34,17 @@ const char *action_at(const char *name) {
     return action;
 }
 
+void before_local_commit(XactEvent event, void *) {
+    if (event == XACT_EVENT_PRE_COMMIT) test_point("after_foreign_commit");
+}
+
 } // namespace
 
 void set_test_point_job(int64 job_id) {
     current_job = job_id;
+    // Callbacks are called in the reverse of the order in which they came: foreign servers, which are not used yet, will have
+    // committed before.
+    RegisterXactCallback(before_local_commit, nullptr);
 }
 
 void test_point(const char *name) {

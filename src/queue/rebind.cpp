@@ -61,10 +61,11 @@ const char *rebind_leaf(const catalog::Job &job, int64 planned, catalog::Leaf *l
     leaf->relation = relation_by_name(leaf->relation_name);
     if (!OidIsValid(leaf->relation)) return psprintf("table %s is not here", leaf->relation_name);
     if (leaf->walked) {
-        leaf->key_index = relation_by_name(leaf->key_index_name);
-        if (!OidIsValid(leaf->key_index)) return psprintf("index %s is not here", leaf->key_index_name);
+        // A foreign table's key has no index.
+        if (leaf->key_index_name != nullptr) leaf->key_index = relation_by_name(leaf->key_index_name);
+        if (leaf->key_index_name != nullptr && !OidIsValid(leaf->key_index)) return psprintf("index %s is not here", leaf->key_index_name);
         Relation relation = table_open(leaf->relation, AccessShareLock);
-        const walk::Key key = walk::load_key(relation, job.source, leaf->key_index);
+        const walk::Key key = walk::load_key(relation, job.source, leaf->key_index, job.wanted_key);
         const char *shape = walk::key_shape(key);
         table_close(relation, AccessShareLock);
         if (strcmp(shape, leaf->shape) != 0)

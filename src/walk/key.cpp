@@ -149,6 +149,61 @@ int wanted_columns(Relation relation, ArrayType *wanted, AttrNumber *attnos) {
     return count;
 }
 
+// One column of a promised key: ordered as its type is by default, which is also how another server would order it.
+void describe_promised(Relation relation, Oid source, AttrNumber attno, KeyColumn *column) {
+    const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), attno - 1);
+    const TypeCacheEntry *type = lookup_type_cache(attribute->atttypid, TYPECACHE_BTREE_OPFAMILY);
+    const char *name = NameStr(attribute->attname);
+    if (!OidIsValid(type->btree_opf))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+                        errmsg("column \"%s\" of \"%s\" cannot be part of a key", name, RelationGetRelationName(relation)),
+                        errdetail("The type %s has no order.", format_type_be(attribute->atttypid)),
+                        errhint("Name columns of types with a default btree operator class.")));
+    if (OidIsValid(attribute->attcollation) && !get_collation_isdeterministic(attribute->attcollation))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("column \"%s\" of \"%s\" cannot be part of a key", name, RelationGetRelationName(relation)),
+                        errdetail("Its collation is nondeterministic."),
+                        errhint("Give the foreign table's column a deterministic collation.")));
+    column->attno = in_source(relation, source, attno);
+    if (column->attno <= 0)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                        errmsg("column \"%s\" of \"%s\" cannot be part of a key", name, RelationGetRelationName(relation)),
+                        errdetail("The parent table has no such column."), errhint("Name columns of the parent table.")));
+    column->column_type = attribute->atttypid;
+    column->column_typmod = attribute->atttypmod;
+    column->column_collation = attribute->attcollation;
+    column->compare_type = compare_type_of(attribute->atttypid, type->btree_opintype);
+    column->collation = attribute->attcollation;
+    column->opfamily = type->btree_opf;
+    column->opcintype = type->btree_opintype;
+}
+
+Key promised_key(Relation relation, Oid source, ArrayType *wanted) {
+    AttrNumber attnos[INDEX_MAX_KEYS] = {};
+    if (wanted == nullptr)
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the statement cannot be run in chunks"),
+                 errdetail("The foreign table \"%s\" has no key that could be looked up.", RelationGetRelationName(relation)),
+                 errhint("Name columns of it that are unique and never NULL in the argument \"key\", or have its rows saved "
+                         "first: stride.submit_pipeline(target, source_query => 'SELECT ..').")));
+    const int count = wanted_columns(relation, wanted, attnos);
+    if (count > INDEX_MAX_KEYS)
+        ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS), errmsg("the key has more than %d columns", INDEX_MAX_KEYS),
+                        errhint("Name the fewest columns that tell the rows apart.")));
+    Key key = {};
+    key.source = source;
+    key.relation = RelationGetRelid(relation);
+    key.promised = true;
+    key.ncolumns = count;
+    for (int i = 0; i < count; i++)
+        describe_promised(relation, source, attnos[i], &key.columns[i]);
+    return key;
+}
+
+bool is_foreign(Relation relation) {
+    return relation->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
+}
+
 bool has_columns(Relation index, const AttrNumber *attnos, int count) {
     const Form_pg_index form = index->rd_index;
     if (form->indnkeyatts != count) return false;
@@ -200,6 +255,7 @@ bool better(const Key &candidate, bool candidate_primary, const Key &best, bool 
 } // namespace
 
 Key choose_key(Relation relation, Oid source, ArrayType *wanted) {
+    if (is_foreign(relation)) return promised_key(relation, source, wanted);
     AttrNumber attnos[INDEX_MAX_KEYS] = {};
     const int nattnos = wanted != nullptr ? wanted_columns(relation, wanted, attnos) : 0;
     List *indexes = RelationGetIndexList(relation);
@@ -233,7 +289,8 @@ Key choose_key(Relation relation, Oid source, ArrayType *wanted) {
     return best;
 }
 
-Key load_key(Relation relation, Oid source, Oid index_oid) {
+Key load_key(Relation relation, Oid source, Oid index_oid, ArrayType *wanted) {
+    if (is_foreign(relation)) return promised_key(relation, source, wanted);
     if (!list_member_oid(RelationGetIndexList(relation), index_oid))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("the index that \"%s\" is walked by is gone", RelationGetRelationName(relation)),

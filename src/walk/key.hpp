@@ -22,11 +22,13 @@ struct KeyColumn {
 };
 
 // A usable key: unique, immediate, valid, non-partial, non-expression btree index, all columns NOT NULL,
-// deterministic collations.
+// deterministic collations.  Or, of a foreign table, columns that are promised to be unique and never NULL: nothing but the
+// rows themselves can prove it, so that whoever reads them in order looks at each (walk/peek.hpp).
 struct Key {
     Oid source;   // the driving relation as the statement names it
     Oid relation; // the table that is walked and has the index: the source, or one of its leaves
-    Oid index;
+    Oid index;    // InvalidOid if promised
+    bool promised;
     int ncolumns;
     KeyColumn columns[INDEX_MAX_KEYS];
 };
@@ -39,11 +41,14 @@ using KeyText = ArrayType *;
 // primary key first, else the qualifying unique index with the fewest columns, then the narrowest).  INCLUDE columns are
 // ignored; a column that the source has not cannot be part of it.  Raises 55000 (object_not_in_prerequisite_state) with DETAIL (why each candidate does not qualify) and HINT if
 // there is none, 42703 if a wanted column does not exist, 22004 or 22023 for a wanted array with NULLs or without columns.
+// Of a foreign table the wanted columns are the key, in the default order of their types; 0A000 if none are wanted, 42883 for a
+// type without an order.
 Key choose_key(Relation relation, Oid source, ArrayType *wanted);
 
-// The same key again from its stored index oid; raises 55000 when the index is gone or no longer qualifies, and 55006
-// (worth another try later) when only the snapshots of other transactions keep it from being used yet.
-Key load_key(Relation relation, Oid source, Oid index);
+// The same key again from its stored index oid, or, without an index, from the wanted columns; raises 55000 when the index is
+// gone or no longer qualifies, and 55006 (worth another try later) when only the snapshots of other transactions keep it from
+// being used yet.
+Key load_key(Relation relation, Oid source, Oid index, ArrayType *wanted);
 
 // Column names of the key, quoted and comma-separated, with DESC where the index has it ("tenant_id, id DESC"); palloc'd.
 char *key_definition(const Key &key);

@@ -49,10 +49,51 @@ void keep(LastKey *last, int column, const FormData_pg_attribute &attribute, Dat
     memcpy(DatumGetPointer(last->values[column]), DatumGetPointer(value), size);
 }
 
+[[noreturn]] void raise_broken(const Key &key, const char *detail, const char *hint) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the columns (%s) are not the key of \"%s\" that they were taken for", key_definition(key),
+                           get_rel_name(key.relation)),
+                    errdetail("%s", detail), errhint("%s", hint)));
+    pg_unreachable();
+}
+
+char *key_in_words(const Key &key, const Datum *values) {
+    return OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(key_to_text(key, values)));
+}
+
+void require_promise(LastKey *last, const TupleTableSlot *slot) {
+    const Key &key = *last->key;
+    for (int i = 0; i < key.ncolumns; i++)
+        if (slot->tts_isnull[i])
+            raise_broken(key,
+                         psprintf("The column \"%s\" is NULL in a row.",
+                                  get_attname(key.source, key.columns[i].attno, false)),
+                         "Name columns that are never NULL in the argument \"key\", or have the rows saved first by "
+                         "stride.submit_pipeline(target, source_query => 'SELECT ..').");
+    const int difference = last->rows == 0 ? -1 : compare_values(&last->order, last->values, slot->tts_values);
+    if (difference == 0)
+        raise_broken(key, psprintf("Two rows have the key %s.", key_in_words(key, last->values)),
+                     "Name columns that tell the rows apart in the argument \"key\", or have the rows saved first by "
+                     "stride.submit_pipeline(target, source_query => 'SELECT ..').");
+    if (difference > 0)
+        raise_broken(key,
+                     psprintf("The row with the key %s comes after the one with %s, and is before it in the order of this "
+                              "server.",
+                              key_in_words(key, slot->tts_values), key_in_words(key, last->values)),
+                     "Give the foreign table's columns the collations that they have where the table lives, \"C\" best "
+                     "of all.");
+}
+
 bool receive_key(TupleTableSlot *slot, DestReceiver *self) {
     auto *last = reinterpret_cast<LastKey *>(self);
-    slot_getsomeattrs(slot, last->ncolumns);
-    for (int i = 0; i < last->ncolumns; i++) {
+    const int ncolumns = last->key->ncolumns;
+    slot_getsomeattrs(slot, ncolumns);
+    if (last->key->promised) require_promise(last, slot);
+    if (last->rows == last->most) {
+        last->more = true;
+        return true;
+    }
+    for (int i = 0; i < ncolumns; i++) {
         if (slot->tts_isnull[i]) elog(ERROR, "key column %d is null", i + 1);
         keep(last, i, *TupleDescAttr(slot->tts_tupleDescriptor, i), slot->tts_values[i]);
     }
@@ -73,7 +114,9 @@ void prepare_last_key(const Key &key, LastKey *last) {
     last->receiver.rDestroy = end_receiver;
     last->receiver.mydest = DestNone;
     last->memory = CurrentMemoryContext;
-    last->ncolumns = key.ncolumns;
+    last->key = &key;
+    last->most = every_row;
+    if (key.promised) prepare_order(key, &last->order);
 }
 
 char *select_keys_sql(Relation source, const Key &key) {
@@ -100,15 +143,21 @@ char *ordered_keys_sql(Relation source, const Key &key, bool backward, int64 lim
         append_order(&sql, source, key.columns[i], backward);
     }
     pg::unpin(level);
-    appendStringInfo(&sql, " LIMIT " INT64_FORMAT, limit);
+    if (limit != every_row) appendStringInfo(&sql, " LIMIT " INT64_FORMAT, limit);
     return sql.data;
 }
 
-Driving driving_of(Query *query, const Key &key) {
-    return Driving{rt_fetch(1, query->rtable), nullptr, pg::ChildTable{key.source, key.relation}, Access::key, key.index};
+Access access_of(const Key &key) {
+    return key.promised ? Access::any : Access::key;
 }
 
-PlannedStmt *plan_in_key_order(Query *query, const char *sql, const Key &key) {
+Driving driving_of(Query *query, const Key &key) {
+    return Driving{rt_fetch(1, query->rtable), nullptr, pg::ChildTable{key.source, key.relation}, access_of(key), key.index};
+}
+
+namespace {
+
+WalkPlan plan_without_sort(Query *query, const char *sql, const Key &key) {
     if (rt_fetch(1, query->rtable)->relid != key.source)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the walked table was renamed meanwhile"),
                         errhint("Try again.")));
@@ -128,21 +177,37 @@ PlannedStmt *plan_in_key_order(Query *query, const char *sql, const Key &key) {
                                 false);
     const WalkPlan plan = plan_walk(query, sql, driving_of(query, key));
     AtEOXact_GUC(false, level);
-    if (plan.sorts)
+    return plan;
+}
+
+} // namespace
+
+PlannedStmt *plan_in_key_order(Query *query, const char *sql, const Key &key) {
+    const WalkPlan plan = plan_without_sort(query, sql, key);
+    if (plan.sorts && !key.promised)
         ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("the index of the walk key does not give its order"),
                         errdetail_internal("%s", sql), errhint("Check the index with amcheck, and report this.")));
     return plan.statement;
 }
 
+bool look_ahead_sorts(Relation source, const Key &key) {
+    const char *sql = ordered_keys_sql(source, key, false, 1);
+    return plan_without_sort(analyse_own(sql), sql, key).sorts;
+}
+
 Peek peek(Relation source, const Key &key, const KeyRange &range, int64 limit) {
     LastKey last;
     prepare_last_key(key, &last);
+    last.most = limit;
+    // One row more shows whether a promised key is one at the chunk's end too.
+    const int64 read = key.promised && limit != every_row ? limit + 1 : limit;
     List *parts = range_parts(key, 1, range);
-    for (int i = 0; i < list_length(parts) && last.rows < limit; i++) {
+    for (int i = 0; i < list_length(parts) && last.rows < read && !last.more; i++) {
         CHECK_FOR_INTERRUPTS();
-        peek_part(source, key, static_cast<List *>(list_nth(parts, i)), limit - last.rows, &last);
+        peek_part(source, key, static_cast<List *>(list_nth(parts, i)), read - last.rows, &last);
     }
-    return Peek{last.rows, last.rows > 0 ? key_to_text(key, last.values) : nullptr, last.rows < limit};
+    const bool reached_end = key.promised ? !last.more : last.rows < limit;
+    return Peek{last.rows, last.rows > 0 ? key_to_text(key, last.values) : nullptr, reached_end};
 }
 
 } // namespace stride::walk

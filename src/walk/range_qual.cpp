@@ -50,7 +50,7 @@ Expr *bound_node(const Range &range, Side side, int column) {
     int16 length = 0;
     bool by_value = false;
     get_typlenbyval(description.compare_type, &length, &by_value);
-    return reinterpret_cast<Expr *>(makeConst(description.compare_type, -1, description.collation, length,
+    return reinterpret_cast<Expr *>(makeConst(description.compare_type, -1, get_typcollation(description.compare_type), length,
                                               range.values[side][column], false, by_value));
 }
 

@@ -1,4 +1,4 @@
-// The block sample of a job's driving relation, by the server's own TABLESAMPLE.
+// The block sample of a job's driving relation, by the server's own TABLESAMPLE; of a foreign table all keys are read.
 // Regime: pg.  Locks: those that planning and running a SELECT take, to the end of the transaction.  May not write.
 #include "walk/sample.hpp"
 
@@ -18,6 +18,7 @@ struct Reservoir {
     int nkept;
     int64 rows;
     Datum **kept; // `wanted` places
+    LastKey last; // of a promised key, read in order
 };
 
 Datum *copy_key(TupleTableSlot *slot, const Key &key) {
@@ -38,6 +39,7 @@ void free_key(Datum *values, TupleDesc descriptor, int ncolumns) {
 
 bool receive_key(TupleTableSlot *slot, DestReceiver *self) {
     auto *reservoir = reinterpret_cast<Reservoir *>(self);
+    if (reservoir->key->promised) (void)reservoir->last.receiver.receiveSlot(slot, &reservoir->last.receiver);
     const int ncolumns = reservoir->key->ncolumns;
     const auto seen = static_cast<uint64>(reservoir->rows++);
     uint64 place = seen;
@@ -98,6 +100,37 @@ void write_keys(Reservoir *reservoir, Sample *sample) {
     pg::unpin(level);
 }
 
+Reservoir make_reservoir(const Key &key, int wanted) {
+    Reservoir reservoir = {};
+    reservoir.receiver.receiveSlot = receive_key;
+    reservoir.receiver.rStartup = start_receiver;
+    reservoir.receiver.rShutdown = end_receiver;
+    reservoir.receiver.rDestroy = end_receiver;
+    reservoir.receiver.mydest = DestNone;
+    reservoir.memory = AllocSetContextCreate(CurrentMemoryContext, "stride key sample", ALLOCSET_DEFAULT_SIZES);
+    reservoir.key = &key;
+    reservoir.wanted = wanted;
+    reservoir.kept = static_cast<Datum **>(
+        MemoryContextAlloc(reservoir.memory, sizeof(Datum *) * static_cast<Size>(Max(wanted, 1))));
+    return reservoir;
+}
+
+// Every key, in order: which proves the promise for all rows that there are, finds the last one and counts them.
+Sample read_all_keys(Relation source, const Key &key, int wanted) {
+    Sample sample = {};
+    Reservoir reservoir = make_reservoir(key, wanted);
+    prepare_last_key(key, &reservoir.last);
+    const char *sql = ordered_keys_sql(source, key, false, every_row);
+    run_plan(plan_in_key_order(analyse_own(sql), sql, key), sql, &reservoir.receiver);
+    if (reservoir.rows > 0) {
+        sample.upper = key_to_text(key, reservoir.last.values);
+        write_keys(&reservoir, &sample);
+        sample.rows_estimate = static_cast<double>(reservoir.rows);
+    }
+    MemoryContextDelete(reservoir.memory);
+    return sample;
+}
+
 // Rows by the size of the table and what is known of it, without a look inside.
 double estimate_rows(Relation relation) {
     BlockNumber pages;
@@ -118,6 +151,7 @@ KeyText greatest_key(Relation source, const Key &key) {
 }
 
 Sample sample_keys(Relation source, Relation relation, const Key &key, int wanted, BlockNumber max_blocks) {
+    if (key.promised) return read_all_keys(source, key, wanted);
     Sample sample = {};
     refuse_unsampled(relation);
     sample.upper = greatest_key(source, key);
@@ -127,18 +161,7 @@ Sample sample_keys(Relation source, Relation relation, const Key &key, int wante
         return sample;
     }
 
-    Reservoir reservoir = {};
-    reservoir.receiver.receiveSlot = receive_key;
-    reservoir.receiver.rStartup = start_receiver;
-    reservoir.receiver.rShutdown = end_receiver;
-    reservoir.receiver.rDestroy = end_receiver;
-    reservoir.receiver.mydest = DestNone;
-    reservoir.memory = AllocSetContextCreate(CurrentMemoryContext, "stride key sample", ALLOCSET_DEFAULT_SIZES);
-    reservoir.key = &key;
-    reservoir.wanted = wanted;
-    reservoir.kept = static_cast<Datum **>(
-        MemoryContextAlloc(reservoir.memory, sizeof(Datum *) * static_cast<Size>(wanted)));
-
+    Reservoir reservoir = make_reservoir(key, wanted);
     const BlockNumber blocks = RelationGetNumberOfBlocks(relation);
     const double fraction = blocks <= max_blocks ? 1.0 : Max(max_blocks, 1u) / static_cast<double>(blocks);
     fill(source, fraction, &reservoir);

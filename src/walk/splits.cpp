@@ -20,13 +20,16 @@ constexpr BlockNumber sampled_blocks = 400; // 3 MB to read before the first chu
 struct Planning {
     int64 job_id;
     Oid source;
+    ArrayType *wanted_key;
     double pages; // of all leaves
     int splits_wanted;
     int splits;
     int next_ordinal;
 };
 
+// Of a foreign table, what ANALYZE knows of it.
 double pages_of(Relation relation) {
+    if (relation->rd_rel->relkind == RELKIND_FOREIGN_TABLE) return Max(1.0, relation->rd_rel->relpages);
     return 1.0 + RelationGetNumberOfBlocks(relation);
 }
 
@@ -59,7 +62,7 @@ void write_plan(Planning *planning, const catalog::Leaf &leaf, const Sample &sam
 
 void plan_leaf(Planning *planning, Relation source, const catalog::Leaf &leaf) {
     Relation relation = table_open(leaf.relation, AccessShareLock);
-    const Key key = load_key(relation, planning->source, leaf.key_index);
+    const Key key = load_key(relation, planning->source, leaf.key_index, planning->wanted_key);
     const double share = pages_of(relation) / planning->pages;
     const int wanted = static_cast<int>(wanted_samples * share);
     const Sample sample = catalog::is_work_table(leaf.relation)
@@ -92,7 +95,8 @@ double pages_of_all(List *leaves) {
 } // namespace
 
 void plan_splits(const catalog::Job &job, List *leaves, int workers) {
-    Planning planning = {job.job_id, job.source, pages_of_all(leaves), core::splits_per_worker * Max(1, workers), 0, 0};
+    Planning planning = {
+        job.job_id, job.source, job.wanted_key, pages_of_all(leaves), core::splits_per_worker * Max(1, workers), 0, 0};
     Relation source = table_open(job.source, AccessShareLock);
     PushActiveSnapshot(GetTransactionSnapshot());
     const int nest_level = pg::pin_search_path();
