@@ -143,6 +143,17 @@ SELECT item, value FROM stride.explain('INSERT INTO copy (id, note) SELECT id, n
 CALL stride.run('INSERT INTO copy (id, note) SELECT id, note FROM lines', key => '{id}', chunk_rows => 300);
 SELECT count(*), min(id), max(id) FROM copy;
 
+-- Without a key a pipeline saves its rows first.
+TRUNCATE copy;
+CALL stride.run_pipeline('copy', source => 'lines', name => 'saved file', on_error => 'skip', chunk_rows => 300,
+     transform_query => $$SELECT CASE id WHEN 333 THEN NULL ELSE id END AS id, note FROM chunk$$);
+SELECT walk, state, rows_read, rows_written, rows_rejected FROM stride.jobs WHERE name = 'saved file';
+SELECT row_data, sqlstate FROM stride.rejects WHERE job_id = stride.job_id('saved file');
+SELECT stride.discard_rejects(stride.job_id('saved file'));
+TRUNCATE copy;
+CALL stride.run_pipeline('copy', source => 'loose', transform_query => 'SELECT id, note FROM chunk WHERE id > 100');
+SELECT count(*), min(id), max(id) FROM copy;
+
 SELECT invariant, detail FROM stride.check_invariants() WHERE NOT ok;
 RESET ROLE;
 RESET search_path;

@@ -3,6 +3,10 @@ from .work import Work
 
 PAYLOAD = ("format('{\"sku\": \"SKU-%s\", \"qty\": %s, \"color\": \"%s\", \"note\": \"%s\"}', lpad((g % 99991)::text, 6, '0'),"
            " g % 17, (ARRAY['red','green','blue','black'])[1 + g % 4], substr(md5(g::text), 1, 25))::jsonb")
+ROWS = ("SELECT g AS id, 'Customer ' || g % 50021 AS customer, (g * 7919 % 1000000)::numeric / 100 AS amount, "
+        + PAYLOAD.replace("{", "{{").replace("}", "}}") +
+        " AS payload, timestamptz '2024-01-01 00:00+00' + g * interval '1 second' AS created_at"
+        " FROM generate_series(1, {rows}::bigint) AS g")
 COLUMNS = "(id bigint NOT NULL, customer text NOT NULL, amount numeric NOT NULL, payload jsonb NOT NULL, created_at timestamptz NOT NULL)"
 TARGET = "(id bigint, customer text, amount numeric, sku text, hash text, payload jsonb, created_at timestamptz)"
 TRANSFORM = ("id, upper(customer) AS customer, amount * 1.19 + 1 AS amount, payload->>'sku' AS sku,"
@@ -33,12 +37,21 @@ def make_source(session, rows):
     name = f"src_{rows}"
     session.rows(f"""
         CREATE TABLE {name} {COLUMNS};
-        INSERT INTO {name}
-        SELECT g, 'Customer ' || g % 50021, (g * 7919 % 1000000)::numeric / 100, {PAYLOAD},
-               timestamptz '2024-01-01 00:00+00' + g * interval '1 second'
-        FROM generate_series(1, {rows}::bigint) AS g;
+        INSERT INTO {name} {ROWS.format(rows=rows)};
         ALTER TABLE {name} ADD PRIMARY KEY (id)""")
     session.rows(f"VACUUM (FREEZE, ANALYZE) {name}")
+    return name
+
+
+def make_csv(session, rows):
+    """A file of 170 MB a million rows, and the foreign table that reads it, all of its columns text."""
+    name = f"csv_{rows}"
+    file = f"{session.value('SHOW data_directory')}/{name}.csv"
+    session.rows(f"COPY ({ROWS.format(rows=rows)}) TO '{file}' (FORMAT csv)")
+    session.rows("CREATE EXTENSION IF NOT EXISTS file_fdw;"
+                 "CREATE SERVER IF NOT EXISTS files FOREIGN DATA WRAPPER file_fdw;"
+                 f"CREATE FOREIGN TABLE {name} (id text, customer text, amount text, payload text, created_at text)"
+                 f" SERVER files OPTIONS (filename '{file}', format 'csv')")
     return name
 
 
@@ -74,6 +87,15 @@ def copy(bench, rows, secondary=()):
 def transformed(source):
     """The arguments of a pipeline with the same transform."""
     return f"source => '{source}', transform_query => $$SELECT {TRANSFORM} FROM chunk$$"
+
+
+def csv(bench, rows):
+    """The same from a file, whose columns are cast in the transform."""
+    source = bench.table(make_csv, rows)
+    transform = ("id::bigint AS id, upper(customer) AS customer, amount::numeric * 1.19 + 1 AS amount, payload::jsonb->>'sku' AS sku,"
+                 " md5(customer || id) AS hash, payload::jsonb AS payload, created_at::timestamptz AS created_at")
+    return Work("csv", rows, source, f"SELECT {transform} FROM {source}", empty(TARGET, (KEY,)), "INSERT INTO target ",
+                indexes=(KEY,), pipeline=f"source => '{source}', transform_query => $$SELECT {transform} FROM chunk$$")
 
 
 def upsert(bench, rows, conflicts):
