@@ -84,8 +84,8 @@ Oid define_table(const char *name, List *columns, Oid owner) {
     const Oid table = DefineRelation(statement, RELKIND_RELATION, owner, nullptr, nullptr).objectId;
     CommandCounterIncrement();
     static const char *const namespaces[] = HEAP_RELOPT_NAMESPACES;
-    const Datum toast_options = transformRelOptions(Datum{0}, statement->options, "toast",
-                                                    const_cast<char **>(namespaces), true, false);
+    const Datum toast_options =
+        transformRelOptions(Datum{0}, statement->options, "toast", const_cast<char **>(namespaces), true, false);
     (void)heap_reloptions(RELKIND_TOASTVALUE, toast_options, true);
     NewRelationCreateToastTable(table, toast_options);
     return table;
@@ -169,8 +169,8 @@ Oid create_work_table(TupleDesc columns) {
     const char *ordinal = ordinal_name(columns);
     const pg::OwnerSwitch previous = pg::enter_extension_owner();
     const Oid owner = GetUserId();
-    const Oid table = define_table(new_name(get_namespace_oid(work_schema, false)), column_definitions(columns, ordinal),
-                                   owner);
+    const Oid table =
+        define_table(new_name(get_namespace_oid(work_schema, false)), column_definitions(columns, ordinal), owner);
     define_primary_key(table, ordinal);
     CommandCounterIncrement();
     let_read(table, owner, previous.user);
@@ -199,8 +199,8 @@ void empty_work_table(Relation work_table) {
 }
 
 void insert_work_table(int64 job_id, const WorkTable &table) {
-    pg::run_fixed(insert_row, {pg::arg_int64(job_id), pg::arg(ObjectIdGetDatum(table.relation)), pg::arg_text(table.query),
-                               pg::arg_array(table.query_relations)});
+    pg::run_fixed(insert_row, {pg::arg_int64(job_id), pg::arg(ObjectIdGetDatum(table.relation)),
+                               pg::arg_text(table.query), pg::arg_array(table.query_relations)});
 }
 
 bool find_work_table(int64 job_id, WorkTable *found) {

@@ -196,8 +196,7 @@ Rows moved_rows(const Shape &shape) {
         return {query, with(moved, as_node(delete_driver(shape, returning)))};
     }
     if (by_chunk) {
-        List *returning =
-            lcons(target(source_row(shape), "r"), order_columns(shape, driver_alias));
+        List *returning = lcons(target(source_row(shape), "r"), order_columns(shape, driver_alias));
         return {batch_calls(shape, with_query(moved), moved, column(moved, "r")),
                 with(moved, as_node(delete_driver(shape, returning)))};
     }

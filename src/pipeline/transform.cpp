@@ -157,11 +157,11 @@ void require_saved_columns(const char *name, const Transform &transform, Relatio
     const char *takes = listed_columns(taken, 0);
     const char *gives = listed_columns(RelationGetDescr(work_table), catalog::ordinal_attno);
     if (strcmp(takes, gives) != 0)
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                        errmsg("transform \"%s\" does not take rows of the query", name),
-                        errdetail("It takes rows of %s (%s). The query gives (%s).", format_type_be(transform.row_type),
-                                  takes, gives),
-                        errhint("Give the query these columns, with these names and types, in this order.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("transform \"%s\" does not take rows of the query", name),
+                 errdetail("It takes rows of %s (%s). The query gives (%s).", format_type_be(transform.row_type), takes,
+                           gives),
+                 errhint("Give the query these columns, with these names and types, in this order.")));
 }
 
 // The registered function takes rows of this table, and no other's.
