@@ -225,7 +225,6 @@ SELECT stride.submit_pipeline('got', source_query => 'SELECT id FROM orders', ke
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id FROM orders', walk => 'key'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id FROM orders', delete_source => true); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source => 'rich', delete_source => true); \echo :SQLSTATE
-SELECT stride.submit_pipeline('got', source => 'orders', transform_query => 'SELECT id FROM chunk', walk => 'spool'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id, customer AS name FROM orders', transform => 'by_row'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source => 'orders', transform => 'by_row'); \echo :SQLSTATE
 SELECT stride.submit('INSERT INTO got SELECT id, name, amount FROM rich'); \echo :SQLSTATE

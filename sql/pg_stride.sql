@@ -135,6 +135,7 @@ CREATE TABLE stride_catalog.split (
     rows_written   bigint NOT NULL DEFAULT 0,
     rows_filtered  bigint NOT NULL DEFAULT 0,
     rows_suppressed bigint NOT NULL DEFAULT 0,
+    rows_vanished  bigint NOT NULL DEFAULT 0,
     rows_rejected  bigint NOT NULL DEFAULT 0,
     plan_ms        double precision NOT NULL DEFAULT 0,
     read_ms        double precision NOT NULL DEFAULT 0,
@@ -169,6 +170,7 @@ CREATE TABLE stride_catalog.chunk (
     rows_filtered  bigint NOT NULL,
     rows_rejected  bigint NOT NULL,
     rows_suppressed bigint NOT NULL,
+    rows_vanished  bigint NOT NULL,
     started_at     timestamptz NOT NULL,
     finished_at    timestamptz NOT NULL,
     plan_ms        double precision NOT NULL,
@@ -324,7 +326,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_submit';
 COMMENT ON FUNCTION stride.submit(text, text, text, text, name[], text, integer, integer, text, bigint, numeric,
                                   bigint[], timestamptz, integer, jsonb) IS
-'Submits a statement (INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT f(..)) as a job and returns its id. The job belongs to current_user and starts when the submitting transaction commits; a rollback leaves no job. name: the job''s name, one''s own. if_exists: what a second submission of the same name, or unnamed of the same statement, does while the first is unfinished, failed or cancelled: error, resume, skip (returns the first''s id) or new. source: the alias of the table that is walked, where the statement leaves a doubt. key: the columns of the unique index to walk by. walk: auto, key, or spool, which is auto''s choice for the queries of pipelines. workers: NULL takes stride.workers, 0 chooses by itself. chunk_rows: rows a chunk, NULL or 0 adapts to chunk_time. on_error: what a row that cannot be processed does: fail stops the job and names the row; skip keeps it aside in stride.rejects and goes on. reject_limit: with skip, the most rows that are kept aside; one more fails the job. reject_percent: the same in percent of the rows judged, the first 1,000 counting as 1,000; without it the job also fails when the first 300 rows are all bad, or over half of at least 1,000. depends_on: ids of jobs that must succeed first. start_at: not before that time. priority: higher goes first. settings: see the view stride.settings. Errors: 22004 for a NULL statement, 22023 for a bad argument or setting, 42601 for text that is not one statement, 0A000 with a hint for what chunking would change, 42710 for a job that exists, and those of the statement itself.';
+'Submits a statement (INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT f(..)) as a job and returns its id. The job belongs to current_user and starts when the submitting transaction commits; a rollback leaves no job. name: the job''s name, one''s own. if_exists: what a second submission of the same name, or unnamed of the same statement, does while the first is unfinished, failed or cancelled: error, resume, skip (returns the first''s id) or new. source: the alias of the table that is walked, where the statement leaves a doubt. key: the columns of the unique index to walk by. walk: auto; key; or spool, which saves the keys of the rows first and walks those: auto''s choice for a statement that is expected to find less than 5 % of a table of 100,000 rows or more, and for the queries of pipelines. workers: NULL takes stride.workers, 0 chooses by itself. chunk_rows: rows a chunk, NULL or 0 adapts to chunk_time. on_error: what a row that cannot be processed does: fail stops the job and names the row; skip keeps it aside in stride.rejects and goes on. reject_limit: with skip, the most rows that are kept aside; one more fails the job. reject_percent: the same in percent of the rows judged, the first 1,000 counting as 1,000; without it the job also fails when the first 300 rows are all bad, or over half of at least 1,000. depends_on: ids of jobs that must succeed first. start_at: not before that time. priority: higher goes first. settings: see the view stride.settings. Errors: 22004 for a NULL statement, 22023 for a bad argument or setting, 42601 for text that is not one statement, 0A000 with a hint for what chunking would change, 42710 for a job that exists, and those of the statement itself.';
 
 CREATE PROCEDURE stride.run(
     statement      text,
@@ -629,7 +631,8 @@ SELECT j.job_id,
        CASE WHEN j.mine THEN j.pipeline END AS pipeline,
        j.indexes,
        (SELECT sum(d.rebuild_ms) FROM stride_catalog.dropped_index AS d WHERE d.job_id = j.job_id) AS rebuild_ms,
-       s.rows_suppressed
+       s.rows_suppressed,
+       s.rows_vanished
 FROM stride_catalog.visible_job AS j
      CROSS JOIN LATERAL (
          SELECT coalesce(sum(p.rows_read), 0)::bigint AS rows_read,
@@ -637,6 +640,7 @@ FROM stride_catalog.visible_job AS j
                 coalesce(sum(p.rows_filtered), 0)::bigint AS rows_filtered,
                 coalesce(sum(p.rows_rejected), 0)::bigint AS rows_rejected,
                 coalesce(sum(p.rows_suppressed), 0)::bigint AS rows_suppressed,
+                coalesce(sum(p.rows_vanished), 0)::bigint AS rows_vanished,
                 coalesce(sum(p.chunks), 0)::bigint AS chunks,
                 coalesce(sum(p.retries), 0)::bigint AS retries,
                 coalesce(sum(p.plan_ms), 0) AS plan_ms,
@@ -768,7 +772,8 @@ SELECT s.job_id,
        s.commit_ms,
        s.wait_ms,
        s.wal_bytes,
-       s.rows_suppressed
+       s.rows_suppressed,
+       s.rows_vanished
 FROM stride_catalog.split AS s
      JOIN stride_catalog.visible_job AS j ON j.job_id = s.job_id
      LEFT JOIN stride_catalog.leaf AS l ON l.job_id = s.job_id AND l.leaf = s.leaf;
@@ -797,7 +802,8 @@ SELECT c.job_id,
        c.rows_filtered,
        c.rows_rejected,
        c.epoch,
-       c.rows_suppressed
+       c.rows_suppressed,
+       c.rows_vanished
 FROM stride_catalog.chunk AS c
      JOIN stride_catalog.visible_job AS j ON j.job_id = c.job_id;
 
@@ -910,7 +916,7 @@ COMMENT ON COLUMN stride.jobs.kind IS 'What front door the job came through: sta
 COMMENT ON COLUMN stride.jobs.statement IS 'The SQL text as submitted, or for a pipeline the statement that it was compiled to. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.jobs.source IS 'The table that is walked, qualified; of a pipeline over a query, the work table that its rows are saved in.';
 COMMENT ON COLUMN stride.jobs.target IS 'The table that is written, qualified; NULL for SELECT.';
-COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key; spool, for rows of a query that are saved first; or rejects for a job that drives rejects again.';
+COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key; spool, for keys of the source, or rows of a query, that are saved first; or rejects for a job that drives rejects again.';
 COMMENT ON COLUMN stride.jobs.key IS 'The unique key that is walked, as its index defines it; until the job is planned, the one that was found when it was submitted.';
 COMMENT ON COLUMN stride.jobs.sink IS 'How rows are written: statement (the executor) or bulk.';
 COMMENT ON COLUMN stride.jobs.sink_reason IS 'Why that sink was taken.';
@@ -956,6 +962,7 @@ COMMENT ON COLUMN stride.jobs.pipeline IS 'The arguments of a pipeline as given;
 COMMENT ON COLUMN stride.jobs.indexes IS 'What becomes of the target''s indexes: keep, or rebuild (dropped while the job is under way).';
 COMMENT ON COLUMN stride.jobs.rebuild_ms IS 'Time spent on rebuilding dropped indexes, summed over the indexes, in ms; NULL if none was rebuilt.';
 COMMENT ON COLUMN stride.jobs.rows_suppressed IS 'Rows that came out of the statement but were not written: by ON CONFLICT DO NOTHING, as an earlier one of several with one conflict key, or by a trigger.';
+COMMENT ON COLUMN stride.jobs.rows_vanished IS 'Saved keys whose rows were gone by their turn: deleted, moved to another partition, or with another key. 0 unless keys are saved.';
 
 COMMENT ON VIEW stride.progress IS
 'How unfinished jobs stand, and those that ended within the last hour, one a row; made for \watch. Visible as in stride.jobs.';
@@ -976,7 +983,7 @@ COMMENT ON COLUMN stride.progress.chunks_done IS 'Committed chunks.';
 COMMENT ON COLUMN stride.progress.chunk_rows IS 'Rows a chunk now; NULL while unknown.';
 COMMENT ON COLUMN stride.progress.workers_wanted IS 'Workers that the job would use now: as asked for, or what it has chosen by itself; NULL before it has chosen and once it ended.';
 COMMENT ON COLUMN stride.progress.elapsed IS 'Time since the first worker started, up to the end; NULL before.';
-COMMENT ON COLUMN stride.progress.phase IS 'queued, planning, spooling (saving the rows of a query), walking, rebuilding indexes, finishing, stopping, paused or ended.';
+COMMENT ON COLUMN stride.progress.phase IS 'queued, planning, spooling (saving the keys of the source or the rows of a query), walking, rebuilding indexes, finishing, stopping, paused or ended.';
 COMMENT ON COLUMN stride.progress.owner IS 'The job''s owner.';
 COMMENT ON COLUMN stride.progress.last_error IS 'SQLSTATE and message of the newest error, also of one that was retried. NULL for members of pg_monitor who may not act as the owner.';
 
@@ -1023,6 +1030,7 @@ COMMENT ON COLUMN stride.splits.commit_ms IS 'Time spent committing the same wor
 COMMENT ON COLUMN stride.splits.wait_ms IS 'Time that the worker waited before it began: throttles, back-off, stride.enabled, in ms.';
 COMMENT ON COLUMN stride.splits.wal_bytes IS 'WAL written, in bytes.';
 COMMENT ON COLUMN stride.splits.rows_suppressed IS 'Rows that came out of the statement but were not written: by ON CONFLICT DO NOTHING, as an earlier one of several with one conflict key, or by a trigger.';
+COMMENT ON COLUMN stride.splits.rows_vanished IS 'Saved keys whose rows were gone by their turn: deleted, moved to another partition, or with another key. 0 unless keys are saved.';
 
 COMMENT ON VIEW stride.chunks IS
 'The committed chunks, one a row, each written in the same transaction as its rows. Kept for the setting history_retention. Visible as in stride.jobs.';
@@ -1050,6 +1058,7 @@ COMMENT ON COLUMN stride.chunks.rows_filtered IS 'Driving rows that led to no wr
 COMMENT ON COLUMN stride.chunks.rows_rejected IS '1 for a row that was kept aside, which is a chunk by itself and counted here only; else 0.';
 COMMENT ON COLUMN stride.chunks.epoch IS 'The split''s epoch under which it was committed.';
 COMMENT ON COLUMN stride.chunks.rows_suppressed IS 'Rows that came out of the statement but were not written: by ON CONFLICT DO NOTHING, as an earlier one of several with one conflict key, or by a trigger.';
+COMMENT ON COLUMN stride.chunks.rows_vanished IS 'Saved keys whose rows were gone by their turn: deleted, moved to another partition, or with another key. 0 unless keys are saved.';
 
 COMMENT ON VIEW stride.rejects IS
 'The rows that jobs with on_error => ''skip'' could not process, one a row, each written in the same transaction as the checkpoint that passed it. They stay until stride.retry_rejects has taken them, or stride.discard_rejects. Visible as in stride.jobs.';

@@ -335,6 +335,7 @@ void add_range(Query *query, const Driver &driver, Node *qual) {
         filter_source(query, driver.rtindex, qual);
     } else {
         driver.level->jointree->quals = make_and_qual(driver.level->jointree->quals, qual);
+        driver.level->hasSubLinks = driver.level->hasSubLinks || checkExprHasSubLink(qual);
     }
 }
 

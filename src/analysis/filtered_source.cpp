@@ -60,6 +60,7 @@ void filter_source(Query *query, int rtindex, Node *qual) {
     reference->rtindex = 1;
     ChangeVarNodes(qual, rtindex, 1, 0);
     subquery->jointree = makeFromExpr(list_make1(reference), qual);
+    subquery->hasSubLinks = checkExprHasSubLink(qual);
 
     outer->rtekind = RTE_SUBQUERY;
     outer->subquery = subquery;

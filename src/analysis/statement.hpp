@@ -110,6 +110,11 @@ Driver find_deleted(Query *query, const Driver &driver);
 // Adds `qual` to the driver: to the conditions of its level, or, where that is a MERGE, in a subquery in its place.
 void add_range(Query *query, const Driver &driver, Node *qual);
 
+// The rows that the driver's level makes of FROM and WHERE, as a query without columns in which the driver has the same range
+// table index.  nullptr where that could not be asked for by itself, or would not find the same rows each time: it refers to
+// the levels around it, changes data, calls volatile functions, or is a MERGE, which takes every row of its source.
+Query *driving_rows(const Driver &driver);
+
 // Parse analysis of Statement::sql (which names everything), under search_path = pg_catalog, pg_temp.  Not rewritten.
 Query *analyse_stored(const char *sql);
 

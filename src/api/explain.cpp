@@ -137,6 +137,7 @@ void put_job(const Items &items, const job::Prepared &prepared) {
     put(items, "target", job->target_name);
     if (job->transform != nullptr) put(items, "transform", catalog::function_name(job->transform).signature);
     put(items, "walk", job->walk);
+    if (prepared.walk_reason != nullptr) put(items, "walk reason", prepared.walk_reason);
     const catalog::Leaf *first = put_leaves(items, *job, prepared.leaves);
     put(items, "sink", job->sink);
     put(items, "sink reason", job->sink_reason);

@@ -82,20 +82,22 @@ constinit Invariant invariants[] = {
           " USING (job_id) WHERE e.from_state <> e.to_state AND NOT EXISTS"
           " (SELECT FROM unnest($2, $3) AS edge (a, b) WHERE edge.a = e.from_state AND edge.b = e.to_state)"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
-    {"I6: the rows of a split are those of its chunks, and each row read was written, filtered, suppressed or rejected",
+    {"I6: the rows of a split are those of its chunks, and each row read was written, filtered, suppressed, rejected or is gone",
      {STRIDE_CHECK(
           "SELECT format('job %s split %s', job_id, s.split) AS what FROM visible JOIN stride_catalog.split AS s"
           " USING (job_id) JOIN (SELECT c.job_id, c.split, count(*) AS chunks, sum(c.rows_read) AS rows_read,"
           "  sum(c.rows_written) AS rows_written, sum(c.rows_filtered) AS rows_filtered,"
-          "  sum(c.rows_suppressed) AS rows_suppressed, sum(c.rows_rejected) AS rows_rejected"
+          "  sum(c.rows_suppressed) AS rows_suppressed, sum(c.rows_rejected) AS rows_rejected,"
+          "  sum(c.rows_vanished) AS rows_vanished"
           "  FROM stride_catalog.chunk AS c GROUP BY c.job_id, c.split) AS done USING (job_id, split)"
           " WHERE done.chunks > s.chunks OR done.rows_read + done.rows_rejected > s.rows_read"
           " OR done.chunks = s.chunks AND (done.rows_read + done.rows_rejected <> s.rows_read"
           "  OR done.rows_rejected <> s.rows_rejected OR done.rows_written <> s.rows_written"
-          "  OR done.rows_filtered <> s.rows_filtered OR done.rows_suppressed <> s.rows_suppressed)"
+          "  OR done.rows_filtered <> s.rows_filtered OR done.rows_suppressed <> s.rows_suppressed"
+          "  OR done.rows_vanished <> s.rows_vanished)"
           " UNION ALL SELECT format('job %s split %s', job_id, s.split) FROM visible JOIN stride_catalog.split AS s"
           " USING (job_id) WHERE one_to_one"
-          " AND s.rows_read <> s.rows_written + s.rows_filtered + s.rows_suppressed + s.rows_rejected"
+          " AND s.rows_read <> s.rows_written + s.rows_filtered + s.rows_suppressed + s.rows_rejected + s.rows_vanished"
           " UNION ALL SELECT format('job %s split %s', job_id, r.split) FROM visible JOIN"
           " (SELECT r.job_id, r.split, count(*) AS rejects FROM stride_catalog.reject AS r GROUP BY r.job_id, r.split) AS r"
           " USING (job_id) LEFT JOIN stride_catalog.split AS s USING (job_id, split)"

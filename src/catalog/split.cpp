@@ -52,22 +52,23 @@ constinit pg::FixedStatement update_checkpoint = {
     " suspect_rows = CASE WHEN $7 THEN 0 ELSE greatest(suspect_rows - $10 - $23, 0) END, rows_read = rows_read + $10 + "
     "$23,"
     " rows_rejected = rows_rejected + $23, rows_written = rows_written + $11, rows_filtered = rows_filtered + $12,"
-    " rows_suppressed = rows_suppressed + $26,"
+    " rows_suppressed = rows_suppressed + $26, rows_vanished = rows_vanished + $27,"
     " plan_ms = plan_ms + $14, read_ms = read_ms + $15, transform_ms = transform_ms + $16, write_ms = write_ms + $17,"
     " index_ms = index_ms + $18, checkpoint_ms = checkpoint_ms + $19, commit_ms = commit_ms + $20,"
     " wait_ms = wait_ms + $21, wal_bytes = wal_bytes + $22"
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND position_key IS NOT DISTINCT FROM $4 AND upper_key = $5"
     " RETURNING chunks)"
     " INSERT INTO stride_catalog.chunk (job_id, split, chunk, lower_key, upper_key, worker, attempt, epoch, rows_read,"
-    " rows_written, rows_filtered, rows_rejected, rows_suppressed, started_at, finished_at, plan_ms, read_ms,"
+    " rows_written, rows_filtered, rows_rejected, rows_suppressed, rows_vanished, started_at, finished_at, plan_ms, read_ms,"
     " transform_ms, write_ms, index_ms, checkpoint_ms, commit_ms, wait_ms, wal_bytes)"
-    " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $23, $26, $13, clock_timestamp(), $14, $15, $16, $17,"
+    " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $23, $26, $27, $13, clock_timestamp(), $14, $15, $16, $17,"
     " $18, $19, $20, $21, $22"
     " FROM advanced",
-    26,
+    27,
     {INT8OID,   INT4OID,   INT8OID,   TEXTARRAYOID,   TEXTARRAYOID, TEXTARRAYOID, BOOLOID,   INT4OID,   INT4OID,
      INT8OID,   INT8OID,   INT8OID,   TIMESTAMPTZOID, FLOAT8OID,    FLOAT8OID,    FLOAT8OID, FLOAT8OID, FLOAT8OID,
-     FLOAT8OID, FLOAT8OID, FLOAT8OID, INT8OID,        INT8OID,      INT4OID,      INT8OID,   INT8OID},
+     FLOAT8OID, FLOAT8OID, FLOAT8OID, INT8OID,        INT8OID,      INT4OID,      INT8OID,   INT8OID,
+     INT8OID},
     nullptr};
 
 constinit pg::FixedStatement update_back_off = {
@@ -183,7 +184,8 @@ bool write_checkpoint(const Split &split, const Checkpoint &checkpoint) {
                                                              pg::arg_int64(checkpoint.rows_rejected),
                                                              pg::arg_int32(checkpoint.retries),
                                                              pg::arg_int64(checkpoint.limit),
-                                                             pg::arg_int64(checkpoint.rows_suppressed)});
+                                                             pg::arg_int64(checkpoint.rows_suppressed),
+                                                             pg::arg_int64(checkpoint.rows_vanished)});
     return written == 1;
 }
 

@@ -29,6 +29,11 @@ constexpr int64 limit_of_suspects(int64 rows, int64 suspect_rows) {
     return suspect_rows > 0 ? Min(rows, Max(static_cast<int64>(1), suspect_rows / suspect_parts)) : rows;
 }
 
+// Where what is walked has numbers for keys (ids of rejects, ordinals of saved keys), a position is one of them; nullptr, before
+// the first one, is 0.
+ArrayType *number_key(int64 number);
+int64 key_number(ArrayType *key);
+
 struct NewSplit {
     int32 leaf;
     ArrayType *lower;
@@ -44,6 +49,9 @@ void insert_sample(int64 job_id, int32 ordinal, ArrayType *key);
 void insert_split(int64 job_id, int32 split, const NewSplit &fresh);
 void insert_empty_plan(int64 job_id);
 bool has_plan(int64 job_id);
+
+// Of a job that walks numbers which go on from leaf to leaf: the last one of the leaves before this one, 0 if there is none.
+int64 last_number_before(int64 job_id, int32 leaf);
 
 // Takes a split that is pending, or whose worker is gone, for this worker, whose next chunk will have at most `limit` rows:
 // raises its epoch.  Where the worker before crashed, twice the rows of its chunk come under suspicion.  False if there is none now;
@@ -70,6 +78,7 @@ struct Checkpoint {
     int32 retries;       // failed attempts since the last checkpoint
     int64 limit;         // the rows that the chunk might have had
     int64 rows_suppressed;
+    int64 rows_vanished; // saved keys without a row
     TimestampTz started_at;
     double plan_ms;
     double read_ms;

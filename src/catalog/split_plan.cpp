@@ -31,6 +31,9 @@ constinit pg::FixedStatement insert_done_row = {
 constinit pg::FixedStatement select_has_plan = {
     "SELECT 1 FROM stride_catalog.split WHERE job_id = $1 LIMIT 1", 1, {INT8OID}, nullptr};
 
+constinit pg::FixedStatement select_last_number = {
+    "SELECT max(upper_key[1]::bigint) FROM stride_catalog.split WHERE job_id = $1 AND leaf < $2", 2, {INT8OID, INT4OID}, nullptr};
+
 constinit pg::FixedStatement select_halvable = {"SELECT split FROM stride_catalog.split WHERE job_id = $1 AND state = "
                                                 "'running' AND upper_sample - lower_sample > 1 AND suspect_rows = 0"
                                                 " ORDER BY rows_estimate - rows_read DESC",
@@ -158,6 +161,20 @@ bool halve(int64 job_id, int32 split, CompareKeys compare, void *context) {
 
 } // namespace
 
+ArrayType *number_key(int64 number) {
+    Datum text = CStringGetTextDatum(psprintf(INT64_FORMAT, number));
+    return construct_array(&text, 1, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+int64 key_number(ArrayType *key) {
+    if (key == nullptr) return 0;
+    Datum *elements;
+    int count;
+    deconstruct_array(key, TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &count);
+    if (count != 1) ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("a position that should be a number is none")));
+    return pg_strtoint64(TextDatumGetCString(elements[0]));
+}
+
 void insert_sample(int64 job_id, int32 ordinal, ArrayType *key) {
     pg::run_fixed(insert_sample_row, {pg::arg_int64(job_id), pg::arg_int32(ordinal), pg::arg_array(key)});
 }
@@ -175,6 +192,13 @@ void insert_empty_plan(int64 job_id) {
 
 bool has_plan(int64 job_id) {
     return pg::run_fixed(select_has_plan, {pg::arg_int64(job_id)}) > 0;
+}
+
+int64 last_number_before(int64 job_id, int32 leaf) {
+    int64 last = 0;
+    pg::read_fixed(select_last_number, {pg::arg_int64(job_id), pg::arg_int32(leaf)},
+                   [&](const pg::Row &row) { last = row.int64_or(1, 0); });
+    return last;
 }
 
 bool halve_largest(int64 job_id, CompareKeys compare, void *context) {

@@ -32,6 +32,8 @@ void make_constraints_immediate() {
 struct Measured {
     Reach reach;
     Outcomes rows;
+    int64 unaccounted; // rows neither written nor suppressed
+    int64 vanished;
     double fence_ms;
     double plan_ms;
     double look_ahead_ms;
@@ -54,6 +56,8 @@ Measured read_and_write(Work &work, const Identity &identity, const catalog::Spl
     measured.plan_ms = pg::milliseconds_since(start);
     start = pg::start_clock();
     measured.rows = work.run(&measured.times);
+    measured.unaccounted = measured.reach.rows - measured.rows.written - measured.rows.suppressed;
+    measured.vanished = work.vanished(measured.unaccounted);
     make_constraints_immediate();
     measured.run_ms = pg::milliseconds_since(start);
     STRIDE_TEST_POINT("after_write");
@@ -69,10 +73,11 @@ void checkpoint(const Work &work, const Identity &identity, const catalog::Split
     row.worker = identity.worker;
     row.attempt = identity.attempt;
     row.rows_read = measured.reach.rows;
-    const int64 unaccounted = measured.reach.rows - measured.rows.written - measured.rows.suppressed;
     row.rows_written = measured.rows.written;
     row.rows_suppressed = measured.rows.suppressed;
-    row.rows_filtered = work.one_to_one() ? Max(static_cast<int64>(0), unaccounted) : 0;
+    row.rows_vanished = measured.vanished;
+    row.rows_filtered =
+        work.one_to_one() ? Max(static_cast<int64>(0), measured.unaccounted - measured.vanished) : 0;
     row.started_at = started_at;
     row.plan_ms = measured.plan_ms;
     row.read_ms = measured.look_ahead_ms + times.read_ms;

@@ -34,6 +34,9 @@ struct Work {
     virtual void plan(ArrayType *lower, ArrayType *upper) = 0;
     // Runs the planned statement under the active snapshot; returns what became of the rows and where the time went.
     virtual Outcomes run(sink::PhaseTimes *times) = 0;
+    // After run(), under the same snapshot: how many of the rows that reach() counted are there no more, so that the statement
+    // could not meet them.  `unaccounted` of them were neither written nor suppressed.
+    virtual int64 vanished([[maybe_unused]] int64 unaccounted) { return 0; }
     // The one driving row in the range (lower, upper], under the active snapshot, as far as the owner may read it.
     virtual Jsonb *row(ArrayType *lower, ArrayType *upper) = 0;
     // After run(): what else belongs to the success of the chunk's rows, as a fixed statement of ours.

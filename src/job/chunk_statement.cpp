@@ -11,7 +11,6 @@
 #include "pg/session.hpp"
 #include "sink/bulk.hpp"
 #include "sink/statement.hpp"
-#include "walk/plan.hpp"
 #include "walk/spool.hpp"
 
 namespace stride::job {
@@ -38,18 +37,20 @@ void require_bound_relations(const catalog::Job &job, const PlannedStmt *planned
 
 // Locks rows as a DELETE would, after waiting for those who change them now.  The right to delete them, which the chunk's
 // statement checks, is taken as enough for that.
-void lock_rows(Relation source, const walk::Key &key, Node *condition) {
+void lock_rows(Relation source, const walk::Key &key, walk::Access access, Node *condition) {
     const char *sql = psprintf("SELECT FROM %s%s FOR UPDATE", key.relation == key.source ? "ONLY " : "",
                                quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)),
                                                           RelationGetRelationName(source)));
     Query *query = walk::analyse_own(sql);
-    query->jointree->quals = condition;
+    walk::add_condition(query, condition);
 #if PG_VERSION_NUM >= 160000
     linitial_node(RTEPermissionInfo, query->rteperminfos)->requiredPerms = ACL_SELECT;
 #else
     linitial_node(RangeTblEntry, query->rtable)->requiredPerms = ACL_SELECT;
 #endif
-    walk::run_plan(walk::plan_walk(query, sql, walk::driving_of(query, key)).statement, sql, None_Receiver);
+    walk::Driving driving = walk::driving_of(query, key);
+    driving.access = access;
+    walk::run_plan(walk::plan_walk(query, sql, driving).statement, sql, None_Receiver);
 }
 
 // Rows that meet twice in one chunk are the transform's to bring together.
@@ -85,7 +86,7 @@ LOCKMODE chunk_lock_mode(const catalog::Job &job, Oid relation) {
 
 bool ChunkStatement::lock_driving_rows(Relation driving, Node *condition) {
     if (!job.deletes_source || job.transform == nullptr) return false;
-    lock_rows(driving, key, condition);
+    lock_rows(driving, key, access(), condition);
     // What others did to the rows before they were locked is part of the chunk.
     PopActiveSnapshot();
     PushActiveSnapshot(GetTransactionSnapshot());
@@ -139,7 +140,7 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
     const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
     analysis::add_range(query, driver, qual(driver.rtindex, lower, upper));
     walk::Driving driving = {analysis::entry_of(driver), nullptr, pg::ChildTable{job.source, key.relation},
-                             walk::access_of(key), key.index};
+                             access(), key.index};
     if (const analysis::Driver deleted = analysis::find_deleted(query, driver); deleted.level != nullptr) {
         analysis::add_range(query, deleted, qual(deleted.rtindex, lower, upper));
         driving.second = analysis::entry_of(deleted);
@@ -151,6 +152,10 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
 
 Node *ChunkStatement::qual(int varno, ArrayType *lower, ArrayType *upper) const {
     return walk::range_qual(key, varno, walk::KeyRange{lower, upper});
+}
+
+walk::Access ChunkStatement::access() const {
+    return walk::access_of(key);
 }
 
 chunk::Outcomes ChunkStatement::run(sink::PhaseTimes *times) {

@@ -7,6 +7,7 @@
 #include "settings/settings.hpp"
 #include "chunk/transaction.hpp"
 #include "walk/key.hpp"
+#include "walk/plan.hpp"
 
 namespace stride::job {
 
@@ -32,6 +33,8 @@ protected:
     ~ChunkStatement() = default;
     // The condition on the driving relation, at range table index `varno`, that picks the rows between two positions.
     virtual Node *qual(int varno, ArrayType *lower, ArrayType *upper) const;
+    // How that condition is to reach the driving relation.
+    virtual walk::Access access() const;
     // A function's rows are deleted by where they are, so that nobody may move them between its call and their deletion: locks
     // those that meet the condition (on range table index 1) and renews the active snapshot.  False, and nothing is done, where
     // no row is deleted after its function.

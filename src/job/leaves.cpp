@@ -2,6 +2,8 @@
 // Regime: pg.
 #include "job/leaves.hpp"
 
+#include "catalog/split.hpp"
+#include "job/worklist.hpp"
 #include "pg/session.hpp"
 #include "walk/peek.hpp"
 #include "walk/shape.hpp"
@@ -179,6 +181,11 @@ bool is_read_whole_each_time(const catalog::Job &job, const catalog::Leaf &leaf)
 
 int compare_positions(int32 leaf, ArrayType *a, ArrayType *b, void *context) {
     auto *order = static_cast<PositionOrder *>(context);
+    if (saves_keys(*order->job)) {
+        const int64 first = catalog::key_number(a);
+        const int64 second = catalog::key_number(b);
+        return first < second ? -1 : first > second ? 1 : 0;
+    }
     if (order->leaf != leaf) {
         const catalog::Leaf found = catalog::find_leaf(order->job->job_id, leaf).leaf;
         LockRelationOid(found.relation, AccessShareLock);

@@ -12,23 +12,6 @@ constexpr int64 most_keys = 100;       // a chunk: each is an arm of a condition
 constexpr int64 rejects_a_split = 100; // at least, but for the last
 constexpr int splits_a_worker = 4;
 
-// A reject's id in the place of a key.
-ArrayType *as_key(int64 reject_id) {
-    Datum text = CStringGetTextDatum(psprintf(INT64_FORMAT, reject_id));
-    return construct_array(&text, 1, TEXTOID, -1, false, TYPALIGN_INT);
-}
-
-// nullptr, before the first one, is 0.
-int64 as_reject_id(ArrayType *key) {
-    if (key == nullptr) return 0;
-    Datum *elements;
-    int count;
-    deconstruct_array(key, TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &count);
-    if (count != 1)
-        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("the position of a retry is not the id of a reject")));
-    return pg_strtoint64(TextDatumGetCString(elements[0]));
-}
-
 // The splits of one leaf, at most `most_splits`; *splits and *ordinal count over all leaves.
 void plan_leaf(const catalog::Job &job, int32 leaf, int most_splits, int32 *splits, int32 *ordinal) {
     const List *parts = catalog::cut_rejects(job.retry_of, leaf, rejects_a_split, most_splits);
@@ -37,7 +20,7 @@ void plan_leaf(const catalog::Job &job, int32 leaf, int most_splits, int32 *spli
     fresh.lower_sample = (*ordinal)++;
     for (int i = 0; i < list_length(parts); i++) {
         const catalog::RejectPart *part = static_cast<catalog::RejectPart *>(list_nth(parts, i));
-        fresh.upper = as_key(part->last);
+        fresh.upper = catalog::number_key(part->last);
         fresh.upper_sample = (*ordinal)++;
         fresh.rows_estimate = part->count;
         catalog::insert_split(job.job_id, ++*splits, fresh);
@@ -62,7 +45,7 @@ void plan_retry(const catalog::Job &job, int workers) {
 
 chunk::Reach RetryStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {
     const int64 wanted = Min(limit, most_keys);
-    rejects = catalog::read_rejects(job.retry_of, leaf, as_reject_id(position), as_reject_id(upper), wanted);
+    rejects = catalog::read_rejects(job.retry_of, leaf, catalog::key_number(position), catalog::key_number(upper), wanted);
     if (rejects.count > 0) {
         Relation source = table_open(job.source, NoLock);
         const int nest_level = pg::pin_search_path();
@@ -70,7 +53,7 @@ chunk::Reach RetryStatement::reach(ArrayType *position, ArrayType *upper, int64 
         pg::unpin(nest_level);
         table_close(source, NoLock);
     }
-    ArrayType *last = rejects.count > 0 ? as_key(DatumGetInt64(rejects.ids[rejects.count - 1])) : nullptr;
+    ArrayType *last = rejects.count > 0 ? catalog::number_key(DatumGetInt64(rejects.ids[rejects.count - 1])) : nullptr;
     const bool reached_end = rejects.count < wanted;
     return chunk::Reach{rejects.count, reached_end ? upper : last, last, reached_end};
 }

@@ -58,7 +58,7 @@ Jsonb *row_data(Relation source, const walk::Key &key, Node *qual) {
     const char *sql = row_sql(source, key);
     Query *query = walk::analyse_own(sql);
     Query *inner = linitial_node(RangeTblEntry, query->rtable)->subquery;
-    inner->jointree->quals = qual;
+    walk::add_condition(inner, qual);
     PlannedStmt *plan = walk::plan_walk(query, sql, walk::driving_of(inner, key)).statement;
 
     FirstValue first = {};

@@ -4,6 +4,7 @@
 
 #include "settings/settings.hpp"
 #include "job/leaves.hpp"
+#include "job/worklist.hpp"
 #include "job/session_settings.hpp"
 #include "analysis/statement.hpp"
 #include "pg/session.hpp"
@@ -16,7 +17,7 @@ namespace {
 
 constexpr const char *walks[] = {"auto", "key", "spool"};
 
-void check_walk(const Work &work, const Arguments &arguments) {
+void check_walk(const Arguments &arguments) {
     bool known = false;
     for (const char *walk : walks)
         known = known || (arguments.walk != nullptr && strcmp(arguments.walk, walk) == 0);
@@ -24,9 +25,21 @@ void check_walk(const Work &work, const Arguments &arguments) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("invalid value for walk: \"%s\"", arguments.walk == nullptr ? "NULL" : arguments.walk),
                         errhint("Use \"auto\", \"key\" or \"spool\".")));
-    if (strcmp(arguments.walk, "spool") == 0 && work.work_table == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("walk => 'spool' needs a query as source"),
-                        errhint("Submit a pipeline with source_query, or leave walk out.")));
+}
+
+// What the submitter has to say about it.
+KeySaving key_saving(const Work &work, const Arguments &arguments, const settings::Settings &settings) {
+    if (work.work_table != nullptr) return KeySaving::never;
+    if (strcmp(arguments.walk, "spool") == 0) return KeySaving::always;
+    const bool by_key = strcmp(arguments.walk, "key") == 0;
+    if (by_key && settings.source_rows_at_start)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("walk => 'key' does not go together with source_rows \"at_start\""),
+                        errdetail("A walk by key meets the rows that are there as it comes by."),
+                        errhint("Leave walk out, so that the keys are saved at the start, or leave out source_rows.")));
+    if (by_key) return KeySaving::never;
+    if (settings.source_rows_at_start) return KeySaving::always;
+    return work.pipeline == nullptr ? KeySaving::if_few : KeySaving::never;
 }
 
 void check_choices(const Arguments &arguments) {
@@ -121,10 +134,11 @@ char *common_key(List *leaves) {
 }
 
 // What planning would find now, so that its refusals are raised where somebody reads them.
-List *fill_walk(catalog::Job *job, const Work &work, const PlannedStmt *whole) {
+List *fill_walk(catalog::Job *job, const Work &work, KeySaving saving, const PlannedStmt *whole, const char **reason) {
     Query *query = analysis::analyse_stored(job->stored_sql);
     List *leaves = find_leaves(source_of(query, job->source, job->stored_alias), whole, job->wanted_key);
-    job->walk = pstrdup(work.work_table != nullptr ? "spool" : "key");
+    *reason = why_keys_are_saved(*job, leaves, saving);
+    job->walk = pstrdup(work.work_table != nullptr || *reason != nullptr ? "spool" : "key");
     job->key_definition = common_key(leaves);
     return leaves;
 }
@@ -189,7 +203,7 @@ Work statement_work(const char *statement) {
 }
 
 Prepared prepare_job(const Work &work, const Arguments &arguments) {
-    check_walk(work, arguments);
+    check_walk(arguments);
     check_choices(arguments);
     check_owner();
     check_dependencies(arguments.depends_on);
@@ -221,17 +235,21 @@ Prepared prepare_job(const Work &work, const Arguments &arguments) {
     job->session = capture_session();
     const int nest_level = pg::pin_search_path();
     PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job->stored_sql), job->stored_sql);
-    List *leaves = fill_walk(job, work, whole);
+    const char *walk_reason;
+    List *leaves = fill_walk(job, work, key_saving(work, arguments, settings), whole, &walk_reason);
     fill_sink(job, settings, whole);
     pg::unpin(nest_level);
-    return Prepared{job, work.work_table, leaves, list_concat(list_copy(work.notes), statement->warnings)};
+    return Prepared{job, work.work_table, walk_reason, leaves, list_concat(list_copy(work.notes), statement->warnings)};
 }
 
 char *chunk_statement_sql(const catalog::Job &job, const catalog::Leaf &leaf) {
     const int nest_level = pg::pin_search_path();
     Query *query = analysis::analyse_stored(job.stored_sql);
     const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
-    analysis::add_range(query, driver, walk::range_qual_with_params(require_same_key(job, leaf), driver.rtindex));
+    const walk::Key key = require_same_key(job, leaf);
+    analysis::add_range(query, driver,
+                        saves_keys(job) ? walk::membership_qual(key, driver.rtindex, nullptr)
+                                        : walk::range_qual_with_params(key, driver.rtindex));
     char *sql = analysis::deparse(query);
     pg::unpin(nest_level);
     return sql;

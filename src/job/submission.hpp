@@ -57,6 +57,7 @@ Work statement_work(const char *statement);
 struct Prepared {
     catalog::Job *job;
     const catalog::WorkTable *work_table; // nullptr = none
+    const char *walk_reason;              // why that walk was taken; nullptr = it is the usual one
     List *leaves;                         // the tables that it would walk if it were planned now: List of catalog::Leaf *
     List *warnings;                       // what analysis has to say about it: List of char *
 };

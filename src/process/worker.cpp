@@ -12,6 +12,7 @@
 #include "job/retry.hpp"
 #include "job/session_settings.hpp"
 #include "job/spool.hpp"
+#include "job/worklist.hpp"
 #include "pg/test_point.hpp"
 #include "pg/time_limit.hpp"
 #include "pipeline/transform.hpp"
@@ -135,19 +136,26 @@ void save_source_if_any(Worker *worker) {
     shared::set_phase(worker->slot, Phase::planning);
 }
 
-void plan_job(const catalog::Job &job) {
+void plan_job(const Worker &worker) {
+    const catalog::Job &job = *worker.job;
     // A job that chooses its number of workers may come to need as many splits as it may have workers.
     const int workers = job.workers > 0 ? job.workers : settings::max_workers_per_job;
-    if (job.retry_of != 0)
+    if (job.retry_of != 0) {
         job::plan_retry(job, workers);
-    else
+    } else if (job::saves_keys(job)) {
+        shared::set_phase(worker.slot, Phase::spooling);
+        job::plan_saved_keys(job, workers);
+    } else {
         walk::plan_splits(job, job::find_leaves_of(job), workers);
+    }
 }
 
 // The work of a chunk of the job, in the current memory context.
 chunk::Work *chunk_work(const Worker &worker) {
     if (worker.job->retry_of != 0)
         return new (palloc(sizeof(job::RetryStatement))) job::RetryStatement(*worker.job, worker.settings);
+    if (job::saves_keys(*worker.job))
+        return new (palloc(sizeof(job::WorklistStatement))) job::WorklistStatement(*worker.job, worker.settings);
     return new (palloc(sizeof(job::ChunkStatement))) job::ChunkStatement(*worker.job, worker.settings);
 }
 
@@ -169,7 +177,7 @@ ErrorData *try_to_plan(Worker *worker) {
         }
         // The scheduler has waited for the splits to start the job's other workers.
         if (!catalog::has_plan(job.job_id)) {
-            plan_job(job);
+            plan_job(*worker);
             shared::wake_at_commit();
         }
         require_same_extension(*worker);

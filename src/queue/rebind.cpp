@@ -3,6 +3,9 @@
 #include "queue/rebind.hpp"
 
 #include "catalog/leaf.hpp"
+#include "catalog/split.hpp"
+#include "catalog/work_table.hpp"
+#include "job/worklist.hpp"
 #include "walk/shape.hpp"
 
 namespace stride::queue {
@@ -82,10 +85,14 @@ const char *rebind_leaves(const catalog::Job &job, int64 planned) {
     return nullptr;
 }
 
-// What a job saved before its walk comes with a copy of the files, but not with a dump.
+// What a job saved before its walk comes with a copy of the files, but not with a dump.  One that has saved no keys yet does so
+// where it is now.
 const char *lost_rows(const catalog::Job &job) {
-    if (strcmp(job.walk, "spool") != 0 || OidIsValid(relation_by_name(job.source_name))) return nullptr;
-    return "the rows that it had saved were not dumped: submit it again";
+    catalog::WorkTable found;
+    const bool keys = job::saves_keys(job);
+    const bool lost = keys ? catalog::has_plan(job.job_id) && !catalog::find_work_table(job.job_id, &found)
+                           : strcmp(job.walk, "spool") == 0 && !OidIsValid(relation_by_name(job.source_name));
+    return lost ? psprintf("the %s that it had saved were not dumped: submit it again", keys ? "keys" : "rows") : nullptr;
 }
 
 const char *rebind_by_name(catalog::Job *job) {

@@ -26,6 +26,7 @@ constinit int session_delivery = 0;
 constinit int session_new_partitions = 0;
 constinit int session_self_reference = 0;
 constinit int session_sink = 0;
+constinit int session_source_rows = 0;
 
 constexpr config_enum_entry delivery_choices[] = {
     {"exactly_once", 0, false}, {"at_least_once", 1, false}, {nullptr, 0, false}};
@@ -33,6 +34,8 @@ constexpr config_enum_entry new_partitions_choices[] = {{"fail", 0, false}, {"ig
 constexpr config_enum_entry self_reference_choices[] = {
     {"refuse", 0, false}, {"per_chunk", 1, false}, {nullptr, 0, false}};
 constexpr config_enum_entry sink_choices[] = {{"auto", 0, false}, {"statement", 1, false}, {nullptr, 0, false}};
+
+constexpr config_enum_entry source_rows_choices[] = {{"as_walked", 0, false}, {"at_start", 1, false}, {nullptr, 0, false}};
 
 constexpr Entry job_number(const char *guc, int *variable, int Settings::*field, int initial, int least, int most,
                            int flags, const char *description) {
@@ -218,6 +221,9 @@ constexpr std::array entries{
         "work (per_chunk)."),
     submit_choice("stride.sink", &session_sink, &Settings::statement_sink, sink_choices,
                   "How rows are written: auto takes the bulk sink where the result is the same, statement never does."),
+    submit_choice("stride.source_rows", &session_source_rows, &Settings::source_rows_at_start, source_rows_choices,
+                  "Which rows of the source are done: those that are there as the walk comes by, or those that were at the "
+                  "start (at_start), whose keys are saved then."),
 #ifdef STRIDE_DEVEL
     number("stride.test_clock_offset", PGC_SIGHUP, &pg::test_clock_offset_ms, 0, INT_MIN, INT_MAX, GUC_UNIT_MS,
            "Shifts the clock of schedules and back-off, in tests."),
@@ -371,6 +377,7 @@ Settings resolve_settings(Jsonb *of_job, Jsonb *captured) {
     result.delivery_at_least_once = session_delivery != 0;
     result.new_partitions_ignored = session_new_partitions != 0;
     result.self_reference_per_chunk = session_self_reference != 0;
+    result.source_rows_at_start = session_source_rows != 0;
     result.statement_sink = session_sink != 0;
     for (const Entry &entry : entries) {
         if (!entry.of_job) continue;

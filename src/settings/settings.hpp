@@ -31,6 +31,7 @@ struct Settings {
     int retry_delay;               // ms before the first retry of a transient error
     int retry_limit;               // attempts at the same chunk of a transient error before the job pauses
     bool self_reference_per_chunk; // "self_reference": "refuse" | "per_chunk"
+    bool source_rows_at_start;     // "source_rows": "as_walked" | "at_start"
     bool statement_sink;           // "sink": "auto" | "statement"
     char *throttle_query;
     int throttle_query_timeout;

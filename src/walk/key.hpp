@@ -70,6 +70,14 @@ Node *range_qual(const Key &key, int varno, const KeyRange &range);
 // The qualification "key is one of these", an OR of equalities, one a key (List of KeyText, at least one).
 Node *keys_qual(const Key &key, int varno, List *keys);
 
+// The qualification "key is one of these", for more keys than an OR is good for: key IN (SELECT .. FROM unnest(..)), with an
+// array a column, of the column's compare_type, in the same order; nullptr = with Params $1 .. $n, for explain to show.
+Node *membership_qual(const Key &key, int varno, const Datum *columns);
+
+// Has a SELECT without columns give the key of the source at range table index `varno`, as values of compare_type, each key
+// once and in index order.
+void select_keys_in_order(Query *query, const Key &key, int varno);
+
 // The range cut into disjoint parts in key order, as a List of Lists of clauses (to be ANDed; an empty List: no bound).
 // Each part is equalities on leading columns and at most one column between bounds, so an ordered index scan reads just
 // its rows, in mixed directions too.  NIL if the range is empty.

@@ -32,7 +32,7 @@ void append_order(StringInfo sql, Relation source, const KeyColumn &column, bool
 void peek_part(Relation source, const Key &key, List *part, int64 limit, LastKey *last) {
     const char *sql = ordered_keys_sql(source, key, false, limit);
     Query *query = analyse_own(sql);
-    if (part != NIL) query->jointree->quals = reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, part, -1));
+    if (part != NIL) add_condition(query, reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, part, -1)));
     run_plan(plan_in_key_order(query, sql, key), sql, &last->receiver);
 }
 
@@ -145,6 +145,11 @@ char *ordered_keys_sql(Relation source, const Key &key, bool backward, int64 lim
     pg::unpin(level);
     if (limit != every_row) appendStringInfo(&sql, " LIMIT " INT64_FORMAT, limit);
     return sql.data;
+}
+
+void add_condition(Query *query, Node *condition) {
+    query->jointree->quals = condition;
+    query->hasSubLinks = checkExprHasSubLink(condition);
 }
 
 Access access_of(const Key &key) {

@@ -26,6 +26,9 @@ char *select_keys_sql(Relation source, const Key &key);
 constexpr int64 every_row = PG_INT64_MAX;
 char *ordered_keys_sql(Relation source, const Key &key, bool backward, int64 limit);
 
+// Adds a condition to such a query, which has none; nullptr = none.
+void add_condition(Query *query, Node *condition);
+
 // How a statement is to reach the driving table: what a foreign server does with a range is its own matter.
 Access access_of(const Key &key);
 

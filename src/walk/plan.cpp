@@ -11,6 +11,7 @@ namespace {
 struct Findings {
     Oid relation;
     Oid index;
+    Access access;
     List *rtable;
     bool read;   // some node reads the relation
     bool by_key; // one does so through the index
@@ -32,34 +33,39 @@ bool has_constant_bound(List *index_quals) {
     return false;
 }
 
+bool scans_key(const Findings &findings, Oid index, List *index_quals) {
+    if (index != findings.index) return false;
+    return findings.access == Access::key_lookup ? index_quals != NIL : has_constant_bound(index_quals);
+}
+
 // Whether every row of a bitmap comes through the index.
-bool bitmap_by_key(const Plan *plan, Oid index) {
+bool bitmap_by_key(const Plan *plan, const Findings &findings) {
     check_stack_depth();
     if (IsA(plan, BitmapIndexScan)) {
         const auto *scan = reinterpret_cast<const BitmapIndexScan *>(plan);
-        return scan->indexid == index && has_constant_bound(scan->indexqual);
+        return scans_key(findings, scan->indexid, scan->indexqual);
     }
     if (!IsA(plan, BitmapAnd) && !IsA(plan, BitmapOr)) return false;
     const bool every = IsA(plan, BitmapOr);
     List *inputs = every ? reinterpret_cast<const BitmapOr *>(plan)->bitmapplans
                          : reinterpret_cast<const BitmapAnd *>(plan)->bitmapplans;
     for (int i = 0; i < list_length(inputs); i++)
-        if (bitmap_by_key(static_cast<const Plan *>(list_nth(inputs, i)), index) != every) return !every;
+        if (bitmap_by_key(static_cast<const Plan *>(list_nth(inputs, i)), findings) != every) return !every;
     return every;
 }
 
-bool scan_by_key(const Plan *plan, Oid index) {
+bool scan_by_key(const Plan *plan, const Findings &findings) {
     switch (nodeTag(plan)) {
     case T_IndexScan: {
         const auto *scan = reinterpret_cast<const IndexScan *>(plan);
-        return scan->indexid == index && has_constant_bound(scan->indexqual);
+        return scans_key(findings, scan->indexid, scan->indexqual);
     }
     case T_IndexOnlyScan: {
         const auto *scan = reinterpret_cast<const IndexOnlyScan *>(plan);
-        return scan->indexid == index && has_constant_bound(scan->indexqual);
+        return scans_key(findings, scan->indexid, scan->indexqual);
     }
     case T_BitmapHeapScan:
-        return bitmap_by_key(plan->lefttree, index);
+        return bitmap_by_key(plan->lefttree, findings);
     default:
         return false;
     }
@@ -97,7 +103,7 @@ void look(const Plan *plan, Findings *findings) {
     if (IsA(plan, Sort) || IsA(plan, IncrementalSort)) findings->sorts = true;
     if (reads_relation(plan, *findings)) {
         findings->read = true;
-        findings->by_key = findings->by_key || scan_by_key(plan, findings->index);
+        findings->by_key = findings->by_key || scan_by_key(plan, *findings);
     }
     look(plan->lefttree, findings);
     look(plan->righttree, findings);
@@ -120,7 +126,7 @@ void look(const Plan *plan, Findings *findings) {
 }
 
 WalkPlan judge(PlannedStmt *statement, const Driving &driving) {
-    Findings findings = {driving.table.child, driving.index, statement->rtable, false, false, false};
+    Findings findings = {driving.table.child, driving.index, driving.access, statement->rtable, false, false, false};
     look(statement->planTree, &findings);
     const bool sorts = findings.sorts;
     look_at_all(statement->subplans, &findings);

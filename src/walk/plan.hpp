@@ -7,8 +7,8 @@
 namespace stride::walk {
 
 // How the driving table of a query is to be reached: any way; by an index or bitmap scan of the key with an index condition
-// on a constant (for a bitmap OR: in each arm).
-enum class Access : unsigned char { any, key };
+// on a constant (for a bitmap OR: in each arm); or by such a scan with any condition, as a look-up of each key has.
+enum class Access : unsigned char { any, key, key_lookup };
 
 // The driving table of a query.
 struct Driving {

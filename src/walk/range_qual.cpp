@@ -2,6 +2,8 @@
 // Regime: pg.  Takes no lock beyond what catalog look-ups take.  May not run a query.
 #include "walk/key.hpp"
 
+#include "pg/session.hpp"
+
 namespace stride::walk {
 namespace {
 
@@ -18,9 +20,9 @@ struct Range {
 };
 
 // The column as the operators take it.
-Expr *column_node(const Range &range, int column) {
-    const KeyColumn &description = range.key->columns[column];
-    auto *node = reinterpret_cast<Expr *>(makeVar(range.varno, description.attno, description.column_type,
+Expr *column_node(const Key &key, int varno, int column) {
+    const KeyColumn &description = key.columns[column];
+    auto *node = reinterpret_cast<Expr *>(makeVar(varno, description.attno, description.column_type,
                                                   description.column_typmod, description.column_collation, 0));
     if (description.compare_type != description.column_type)
         node = reinterpret_cast<Expr *>(
@@ -57,7 +59,7 @@ Expr *bound_node(const Range &range, Side side, int column) {
 // "column <strategy> bound", the strategy in index order.
 Node *condition(const Range &range, int column, StrategyNumber strategy, Side side) {
     const KeyColumn &description = range.key->columns[column];
-    Expr *clause = make_opclause(key_operator(description, strategy), BOOLOID, false, column_node(range, column),
+    Expr *clause = make_opclause(key_operator(description, strategy), BOOLOID, false, column_node(*range.key, range.varno, column),
                                  bound_node(range, side, column), InvalidOid, description.collation);
     set_opfuncid(reinterpret_cast<OpExpr *>(clause));
     return reinterpret_cast<Node *>(clause);
@@ -173,10 +175,59 @@ Node *row_comparison(const Range &range, StrategyNumber strategy, Side side) {
         row->opnos = lappend_oid(row->opnos, key_operator(column, strategy));
         row->opfamilies = lappend_oid(row->opfamilies, column.opfamily);
         row->inputcollids = lappend_oid(row->inputcollids, column.collation);
-        row->largs = lappend(row->largs, column_node(range, i));
+        row->largs = lappend(row->largs, column_node(key, range.varno, i));
         row->rargs = lappend(row->rargs, bound_node(range, side, i));
     }
     return reinterpret_cast<Node *>(row);
+}
+
+// SELECT * FROM ROWS FROM (unnest($1), ..) AS saved (..), one array a column, with the names of the key's columns.
+Query *unnested_keys(const Key &key) {
+    Oid types[INDEX_MAX_KEYS];
+    StringInfoData sql;
+    StringInfoData names;
+    initStringInfo(&sql);
+    initStringInfo(&names);
+    for (int i = 0; i < key.ncolumns; i++) {
+        types[i] = get_array_type(key.columns[i].compare_type);
+        appendStringInfo(&sql, "%s unnest($%d)", i == 0 ? "SELECT * FROM ROWS FROM (" : ",", i + 1);
+        appendStringInfo(&names, "%s%s", i == 0 ? "" : ", ",
+                         quote_identifier(get_attname(key.source, key.columns[i].attno, false)));
+    }
+    appendStringInfo(&sql, ") AS saved (%s)", names.data);
+    const int level = pg::pin_search_path();
+    Query *query = parse_analyze_fixedparams(linitial_node(RawStmt, pg_parse_query(sql.data)), sql.data, types,
+                                             key.ncolumns, nullptr);
+    pg::unpin(level);
+    return query;
+}
+
+// Arrays in the place of the parameters of such a query.
+void put_arrays(Query *query, const Key &key, const Datum *columns) {
+    List *functions = linitial_node(RangeTblEntry, query->rtable)->functions;
+    for (int i = 0; i < key.ncolumns; i++) {
+        auto *call = castNode(FuncExpr, list_nth_node(RangeTblFunction, functions, i)->funcexpr);
+        Const *array = makeConst(get_array_type(key.columns[i].compare_type), -1, key.columns[i].collation, -1, columns[i],
+                                 false, false);
+        call->args = list_make1(array);
+    }
+}
+
+// "column = what a subquery gives as column number".
+Node *equals_output(const Key &key, int varno, int column, const TargetEntry *output) {
+    const KeyColumn &description = key.columns[column];
+    Param *param = makeNode(Param);
+    param->paramkind = PARAM_SUBLINK;
+    param->paramid = output->resno;
+    param->paramtype = exprType(reinterpret_cast<Node *>(output->expr));
+    param->paramtypmod = exprTypmod(reinterpret_cast<Node *>(output->expr));
+    param->paramcollid = exprCollation(reinterpret_cast<Node *>(output->expr));
+    param->location = -1;
+    Expr *clause = make_opclause(key_operator(description, BTEqualStrategyNumber), BOOLOID, false,
+                                 column_node(key, varno, column), reinterpret_cast<Expr *>(param), InvalidOid,
+                                 description.collation);
+    set_opfuncid(reinterpret_cast<OpExpr *>(clause));
+    return reinterpret_cast<Node *>(clause);
 }
 
 } // namespace
@@ -210,6 +261,50 @@ Node *keys_qual(const Key &key, int varno, List *keys) {
         arms = lappend(arms, equalities(range, lower_side, 0, key.ncolumns));
     }
     return any_of(arms);
+}
+
+Node *membership_qual(const Key &key, int varno, const Datum *columns) {
+    Query *keys = unnested_keys(key);
+    if (columns != nullptr) put_arrays(keys, key, columns);
+    List *equal = NIL;
+    for (int i = 0; i < key.ncolumns; i++)
+        equal = lappend(equal, equals_output(key, varno, i, list_nth_node(TargetEntry, keys->targetList, i)));
+    SubLink *link = makeNode(SubLink);
+    link->subLinkType = ANY_SUBLINK;
+    link->testexpr = all_of(equal);
+    link->operName = list_make1(makeString(pstrdup("=")));
+    link->subselect = reinterpret_cast<Node *>(keys);
+    link->location = -1;
+    return reinterpret_cast<Node *>(link);
+}
+
+void select_keys_in_order(Query *query, const Key &key, int varno) {
+    for (int i = 0; i < key.ncolumns; i++) {
+        const KeyColumn &column = key.columns[i];
+        TargetEntry *output = makeTargetEntry(column_node(key, varno, i), static_cast<AttrNumber>(i + 1),
+                                              psprintf("key_%d", i + 1), false);
+        output->ressortgroupref = static_cast<Index>(i + 1);
+        query->targetList = lappend(query->targetList, output);
+        SortGroupClause *order = makeNode(SortGroupClause);
+        order->tleSortGroupRef = output->ressortgroupref;
+        order->eqop = key_operator(column, BTEqualStrategyNumber);
+        order->sortop = key_operator(column, BTLessStrategyNumber);
+#if PG_VERSION_NUM >= 180000
+        order->reverse_sort = column.descending;
+#endif
+        order->nulls_first = column.nulls_first;
+        order->hashable = false;
+        query->sortClause = lappend(query->sortClause, order);
+    }
+    query->distinctClause = static_cast<List *>(copyObjectImpl(query->sortClause));
+    RangeTblEntry *entry = rt_fetch(varno, query->rtable);
+#if PG_VERSION_NUM >= 160000
+    Bitmapset **read = &getRTEPermissionInfo(query->rteperminfos, entry)->selectedCols;
+#else
+    Bitmapset **read = &entry->selectedCols;
+#endif
+    for (int i = 0; i < key.ncolumns; i++)
+        *read = bms_add_member(*read, key.columns[i].attno - FirstLowInvalidHeapAttributeNumber);
 }
 
 List *range_parts(const Key &key, int varno, const KeyRange &bounds) {

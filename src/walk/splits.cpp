@@ -14,6 +14,7 @@ namespace stride::walk {
 namespace {
 
 constexpr int wanted_samples = 1000;
+constexpr int64 saved_keys_a_split = 100; // at least
 constexpr BlockNumber sampled_blocks = 400; // 3 MB to read before the first chunk
 
 // What a job's leaves share in proportion to their size, and how much of it is used up.
@@ -111,6 +112,26 @@ void plan_splits(const catalog::Job &job, List *leaves, int workers) {
     PopActiveSnapshot();
     if (planning.splits == 0) catalog::insert_empty_plan(job.job_id);
     table_close(source, NoLock);
+}
+
+void plan_saved_keys(const catalog::Job &job, List *leaves, const int64 *saved, int workers) {
+    double all = 0;
+    for (int i = 0; i < list_length(leaves); i++)
+        all += static_cast<double>(saved[i]);
+    Planning planning = {job.job_id, job.source, job.wanted_key, 0, core::splits_per_worker * Max(1, workers), 0, 0};
+    int64 before = 0;
+    for (int i = 0; i < list_length(leaves); i++) {
+        const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(list_nth(leaves, i));
+        catalog::insert_leaf(job.job_id, *leaf);
+        if (saved[i] == 0) continue;
+        const double share = static_cast<double>(saved[i]) / all;
+        const Sample sample = sample_between(before, before + saved[i], static_cast<int>(wanted_samples * share));
+        const int wanted = static_cast<int>(planning.splits_wanted * share + 0.5);
+        write_plan(&planning, *leaf, sample, sample.nkeys,
+                   static_cast<int>(Min(static_cast<int64>(wanted), 1 + saved[i] / saved_keys_a_split)));
+        before += saved[i];
+    }
+    if (planning.splits == 0) catalog::insert_empty_plan(job.job_id);
 }
 
 } // namespace stride::walk

@@ -2,6 +2,7 @@
 // Regime: pg.
 #include "walk/spool.hpp"
 
+#include "catalog/split.hpp"
 #include "catalog/work_table.hpp"
 #include "pg/session.hpp"
 #include "sink/bulk_target.hpp"
@@ -15,7 +16,7 @@ struct Saver {
     DestReceiver receiver;
     sink::BulkTarget *target;
     TupleTableSlot *row; // of the work table
-    int64 rows;
+    int64 last; // ordinal
 };
 
 bool save_row(TupleTableSlot *slot, DestReceiver *self) {
@@ -24,7 +25,7 @@ bool save_row(TupleTableSlot *slot, DestReceiver *self) {
     const int columns = row->tts_tupleDescriptor->natts - catalog::ordinal_attno;
     slot_getallattrs(slot);
     ExecClearTuple(row);
-    row->tts_values[0] = Int64GetDatum(++saver->rows);
+    row->tts_values[0] = Int64GetDatum(++saver->last);
     row->tts_isnull[0] = false;
     memcpy(row->tts_values + catalog::ordinal_attno, slot->tts_values, sizeof(Datum) * static_cast<Size>(columns));
     memcpy(row->tts_isnull + catalog::ordinal_attno, slot->tts_isnull, sizeof(bool) * static_cast<Size>(columns));
@@ -68,7 +69,7 @@ int64 ordinal_of(const Key &key, KeyText position) {
 
 } // namespace
 
-int64 save_rows(Relation work_table, PlannedStmt *plan, const char *sql) {
+int64 save_rows(Relation work_table, PlannedStmt *plan, const char *sql, int64 last) {
     // Nothing may assign the transaction's id while the plan runs in parallel.
     (void)GetCurrentTransactionId();
     EState *estate = open_state(work_table);
@@ -76,31 +77,32 @@ int64 save_rows(Relation work_table, PlannedStmt *plan, const char *sql) {
     Saver saver = {{save_row, start_receiver, end_receiver, end_receiver, DestNone},
                    sink::open_target(estate, 1),
                    MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(work_table)), &TTSOpsVirtual),
-                   0};
+                   last};
     MemoryContextSwitchTo(previous);
     run_plan(plan, sql, &saver.receiver);
     sink::finish_target(saver.target);
     ExecDropSingleTupleTableSlot(saver.row);
     close_state(estate);
     CommandCounterIncrement();
-    return saver.rows;
+    return saver.last - last;
 }
 
-Sample sample_ordinals(Relation work_table, const Key &key, int wanted) {
+Sample sample_between(int64 before, int64 last, int wanted) {
     Sample sample = {};
-    sample.upper = greatest_key(work_table, key);
-    if (sample.upper == nullptr) return sample;
-    const int64 rows = ordinal_of(key, sample.upper);
+    const int64 rows = last - before;
+    if (rows == 0) return sample;
+    sample.upper = catalog::number_key(last);
     sample.rows_estimate = static_cast<double>(rows);
     const int64 step = Max(static_cast<int64>(1), rows / (wanted + 1));
     sample.keys = static_cast<KeyText *>(palloc(sizeof(KeyText) * static_cast<Size>(Max(1, wanted))));
-    const int level = pg::pin_output_settings();
-    for (int64 ordinal = step; ordinal < rows && sample.nkeys < wanted; ordinal += step) {
-        const Datum value = Int64GetDatum(ordinal);
-        sample.keys[sample.nkeys++] = encode_key(key, &value);
-    }
-    pg::unpin(level);
+    for (int64 ordinal = before + step; ordinal < last && sample.nkeys < wanted; ordinal += step)
+        sample.keys[sample.nkeys++] = catalog::number_key(ordinal);
     return sample;
+}
+
+Sample sample_ordinals(Relation work_table, const Key &key, int wanted) {
+    const KeyText last = greatest_key(work_table, key);
+    return sample_between(0, last == nullptr ? 0 : ordinal_of(key, last), wanted);
 }
 
 Peek peek_ordinals(const Key &key, const KeyRange &range, int64 limit) {
