@@ -55,6 +55,11 @@ CALL stride.run_pipeline('copy', source => 'orders', key => '{id}', on_conflict 
 SELECT count(*), min(note), max(note) FROM copy;
 SELECT stride.submit_pipeline('copy', source => 'orders', key => '{id}', delete_source => true);
 
+-- MERGE takes the promise as well: it is a unique key in ON.
+CALL stride.run('MERGE INTO copy AS c USING orders AS o ON c.id = o.id WHEN MATCHED THEN UPDATE SET note = o.note WHEN NOT MATCHED THEN INSERT VALUES (o.id, o.tenant, o.code, o.note)', name => '{merge}', key => '{id}', chunk_rows => 300);
+SELECT * FROM compare('{merge}');
+SELECT stride.submit('MERGE INTO copy AS c USING orders AS o ON c.id = o.id WHEN MATCHED THEN DELETE', key => '{tenant, id}');
+
 -- The promise is held against the rows: all of them when the job is planned, those of each chunk later.
 CREATE VIEW failure AS SELECT error_sqlstate, error_message, error_detail FROM stride.jobs ORDER BY job_id DESC LIMIT 1;
 \set VERBOSITY sqlstate

@@ -104,7 +104,7 @@ void refuse_partition_key_update(Oid target, const Bitmapset *updated);
 void check_privileges(Query *query);
 
 // ---- merge_check.cpp: raises if the chunks of a MERGE could meet in one target row.
-void check_merge(Query *query);
+void check_merge(Query *query, const RangeTblEntry *driver, ArrayType *key);
 
 // ---- filtered_source.cpp
 

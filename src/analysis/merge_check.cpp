@@ -3,6 +3,8 @@
 // Regime: pg.  Locks: AccessShareLock on indexes of the source, for a moment.  May not execute anything.
 #include "analysis/analysis.hpp"
 
+#include "walk/key.hpp"
+
 namespace stride::analysis {
 namespace {
 
@@ -30,10 +32,17 @@ struct Equality {
     int last;
 };
 
+// The key that is promised of the driving table, if that is a foreign one.
+struct Promise {
+    const RangeTblEntry *driver;
+    ArrayType *key; // name[], nullptr = none
+};
+
 struct Proof {
     Query *merge;
     List *leaves;     // Leaf *
     List *equalities; // Equality *
+    Promise promise;
     bool opaque;      // the source has an item of which nothing is known
 };
 
@@ -213,13 +222,23 @@ bool index_is_known(const Proof &proof, int number, Oid index_oid) {
     return known;
 }
 
+bool promise_is_known(const Proof &proof, int number, Relation relation) {
+    const walk::Key key = walk::choose_key(relation, RelationGetRelid(relation), proof.promise.key);
+    for (int i = 0; i < key.ncolumns; i++) {
+        const walk::KeyColumn &column = key.columns[i];
+        if (!column_is_known(proof, number, column.attno, column.opfamily, column.collation)) return false;
+    }
+    return true;
+}
+
 bool leaf_is_known(const Proof &proof, int number) {
     const Leaf *leaf = static_cast<Leaf *>(list_nth(proof.leaves, number));
     const RangeTblEntry *rte = entry_at(leaf->level, leaf->rtindex);
     if (rte->relkind != RELKIND_PARTITIONED_TABLE && list_length(relation_and_children(rte->relid, rte->inh)) > 1)
         return false;
     Relation relation = relation_open(rte->relid, AccessShareLock);
-    bool known = false;
+    bool known = rte == proof.promise.driver && rte->relkind == RELKIND_FOREIGN_TABLE && proof.promise.key != nullptr &&
+                 promise_is_known(proof, number, relation);
     ListCell *cell;
     foreach (cell, RelationGetIndexList(relation))
         known = known || index_is_known(proof, number, lfirst_oid(cell));
@@ -228,8 +247,8 @@ bool leaf_is_known(const Proof &proof, int number) {
 }
 
 // Does the part `on` of the join condition leave one source row at most for each target row?
-bool one_source_row(Query *merge, List *on) {
-    Proof proof = {merge, NIL, NIL, false};
+bool one_source_row(Query *merge, List *on, const Promise &promise) {
+    Proof proof = {merge, NIL, NIL, promise, false};
     List *levels = list_make1(merge);
     add_item(proof, levels, static_cast<Node *>(linitial(merge->jointree->fromlist)));
     if (proof.opaque) return false;
@@ -280,7 +299,7 @@ bool is_assigned_alike(const Query *merge, Node *qual, const MergeAction *action
     return false;
 }
 
-void check_insert(Query *merge, List *on, const MergeAction *action) {
+void check_insert(Query *merge, List *on, const MergeAction *action, const Promise &promise) {
     List *kept = NIL;
     ListCell *cell;
     foreach (cell, on) {
@@ -288,7 +307,7 @@ void check_insert(Query *merge, List *on, const MergeAction *action) {
         if (!reads_target(qual, merge, InvalidAttrNumber) || is_assigned_alike(merge, qual, action))
             kept = lappend(kept, qual);
     }
-    if (!one_source_row(merge, kept))
+    if (!one_source_row(merge, kept, promise))
         refuse(
             "WHEN NOT MATCHED inserts a row whose key columns are not the ones that ON compares: a later chunk could "
             "match it.",
@@ -321,7 +340,8 @@ Node *join_condition(const Query *merge) {
 
 } // namespace
 
-void check_merge(Query *query) {
+void check_merge(Query *query, const RangeTblEntry *driver, ArrayType *key) {
+    const Promise promise = {driver, key};
     List *on = conjuncts(join_condition(query));
     ListCell *cell;
 #if PG_VERSION_NUM >= 170000
@@ -331,14 +351,14 @@ void check_merge(Query *query) {
                    "rows match.",
                    "Write that part as a DELETE or UPDATE with NOT EXISTS, and submit it as a job of its own.");
 #endif
-    if (!one_source_row(query, on))
+    if (!one_source_row(query, on, promise))
         refuse("ON does not equate a unique key of the source: rows of two chunks could meet in one target row.",
                "Compare all columns of a unique key of each source table by \"=\" in ON, without casts, or bring the "
                "source into a "
                "table with a primary key.");
     foreach (cell, query->mergeActionList) {
         const MergeAction *action = lfirst_node(MergeAction, cell);
-        if (action->commandType == CMD_INSERT) check_insert(query, on, action);
+        if (action->commandType == CMD_INSERT) check_insert(query, on, action, promise);
         if (action->commandType == CMD_UPDATE) check_update(query, on, action);
     }
 }

@@ -89,9 +89,9 @@ void judge_target(const Statement &statement, bool at_least_once) {
 void judge_driver(Query *query, Statement &statement, const Candidate &driver, const AnalysisOptions &options) {
     statement.source = entry_of(driver)->relid;
     refuse_system_relation(statement.source, "driving relation");
-    refuse_driver_kind(entry_of(driver), options.key_is_named);
+    refuse_driver_kind(entry_of(driver), options.key != nullptr);
     refuse_self_reference(query, statement, entry_of(driver)->inh, options.self_reference_per_chunk);
-    if (statement.kind == StatementKind::merge) check_merge(query);
+    if (statement.kind == StatementKind::merge) check_merge(query, entry_of(driver), options.key);
     refuse_source_system_columns(query, driver);
     if (statement.kind == StatementKind::select) refuse_idle_select(query);
 }

@@ -21,7 +21,7 @@ struct AnalysisOptions {
     bool at_least_once;            // {"delivery": "at_least_once"}
     bool own_levels;               // the query levels over the driver are ours, and give the same for parts of its rows
     bool own_delete;               // one WITH query of ours deletes the driving rows that are written
-    bool key_is_named;             // which a foreign table needs to drive the statement
+    ArrayType *key;                // argument `key`, nullptr = choose: a foreign table needs one to drive the statement
     bool keeps_last;               // of the rows of a chunk with one conflict key only the last is written
     Oid work_table;                // in which the driving rows are saved; InvalidOid = none: no table of ours may be named
 };

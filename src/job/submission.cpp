@@ -214,7 +214,7 @@ Prepared prepare_job(const Work &work, const Arguments &arguments) {
     char *source_alias = work.source_alias == nullptr ? arguments.source_alias : pstrdup(work.source_alias);
     const analysis::Statement *statement = analysis::analyse(
         work.parsed, {source_alias, settings.freeze_time, settings.self_reference_per_chunk,
-                      settings.delivery_at_least_once, work.own_levels, work.deletes_source, arguments.key != nullptr,
+                      settings.delivery_at_least_once, work.own_levels, work.deletes_source, arguments.key,
                       work.keeps_last, work.work_table == nullptr ? InvalidOid : work.work_table->relation});
     require_same_tables(work, *statement);
     fill_statement(job, *statement);
