@@ -99,6 +99,7 @@ CREATE TABLE stride_catalog.leaf (
     shape           text,
     PRIMARY KEY (job_id, leaf)
 );
+CREATE INDEX leaf_relation ON stride_catalog.leaf (relation);
 
 -- The work tables of jobs: inserted by submit, deleted by the scheduler with the table.  They stay out of dumps, and so do
 -- these rows: an oid means nothing in another database.

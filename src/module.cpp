@@ -1,5 +1,6 @@
 // The library's entries: settings always, shared memory and the launcher when preloaded; the mains of our processes.
 // Regime: pg.  Without preload the SQL functions exist and say what is missing.
+#include "api/truncate.hpp"
 #include "bridge/boundary.hpp"
 #include "settings/settings.hpp"
 #include "process/launcher.hpp"
@@ -18,6 +19,7 @@ void _PG_init(void) {
         stride::settings::define_gucs();
         if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade) return;
         stride::shared::install_hooks();
+        stride::api::install_truncate_hook();
         stride::process::register_launcher();
     });
 }

@@ -2,6 +2,8 @@
 // Regime: pg.  Inserts take no lock that another session waits for.
 #include "catalog/request.hpp"
 
+#include "shared/wakeup.hpp"
+
 namespace stride::catalog {
 namespace {
 
@@ -36,6 +38,23 @@ constinit pg::FixedStatement insert_failure = {
     12,
     {INT8OID, INT4OID, INT4OID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
      TEXTARRAYOID},
+    nullptr};
+
+// A failed or cancelled job meets it in its next attempt; one that fails anyway needs no second reason.
+constinit pg::FixedStatement insert_truncation = {
+    "INSERT INTO stride_catalog.failure (job_id, attempt, failed_at, policy, sqlstate, message, detail, hint)"
+    " SELECT job_id, a.attempt, clock_timestamp(), 'fail', '55000',"
+    " format('the tables of job %s have changed since it was planned', job_id),"
+    " format('The table %s was truncated before all of it was walked.', l.relation_name),"
+    " format('SELECT stride.resume(%1$s) goes on with the rows that are there now, after the position that was reached;"
+    " or cancel the job and submit the statement again.', job_id)"
+    " FROM stride_catalog.leaf AS l JOIN stride_catalog.job AS j USING (job_id),"
+    " LATERAL (SELECT j.attempt + CASE WHEN j.state IN ('failed', 'cancelled') THEN 1 ELSE 0 END AS attempt) AS a"
+    " WHERE l.relation = $1 AND l.walked"
+    " AND EXISTS (SELECT FROM stride_catalog.split AS s WHERE s.job_id = l.job_id AND s.leaf = l.leaf AND s.state <> 'done')"
+    " AND NOT EXISTS (SELECT FROM stride_catalog.failure AS f WHERE f.job_id = l.job_id AND f.attempt = a.attempt AND f.policy = 'fail')",
+    1,
+    {OIDOID},
     nullptr};
 
 constinit pg::FixedStatement select_failure = {
@@ -92,6 +111,10 @@ void append_failure(const Failure &failure) {
                    pg::arg_text(unpack_sql_state(error->sqlerrcode)),
                    pg::arg_text(error->message == nullptr ? "" : error->message), pg::arg_text(error->detail),
                    pg::arg_text(error->hint), pg::arg_text(error->context), pg::arg_array(failure.row_key)});
+}
+
+void append_truncation(Oid relation) {
+    if (pg::run_fixed(insert_truncation, {pg::arg(ObjectIdGetDatum(relation))}) > 0) shared::wake_at_commit();
 }
 
 char *newest_failure_policy(int64 job_id, int32 attempt, char **message) {

@@ -44,6 +44,9 @@ struct Failure {
 };
 void append_failure(const Failure &failure);
 
+// Appends a failure to each job that has not walked all of the table yet, in the transaction that truncates it.
+void append_truncation(Oid relation);
+
 // The policy of the newest failure of this attempt of the job, with its message; nullptr if there is none.
 char *newest_failure_policy(int64 job_id, int32 attempt, char **message);
 

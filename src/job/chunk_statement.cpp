@@ -3,7 +3,7 @@
 // and the tables that it was bound to are compared with those that the plan uses.
 #include "job/chunk_statement.hpp"
 
-#include "analysis/statement.hpp"
+#include "analysis/analysis.hpp"
 #include "catalog/work_table.hpp"
 #include "job/function_version.hpp"
 #include "job/leaves.hpp"
@@ -110,6 +110,8 @@ void ChunkStatement::lock_and_check(const catalog::Split &split) {
     leaf = split.leaf;
     key = require_same_key(job, found.leaf);
     require_transform_version(job);
+    // ALTER TABLE .. SET UNLOGGED takes effect at the next crash, after which nobody could tell what the target has lost.
+    if (OidIsValid(job.target)) analysis::refuse_perishable_target(job.target, settings.delivery_at_least_once);
 }
 
 chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {

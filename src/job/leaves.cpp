@@ -68,7 +68,18 @@ void describe_key(const Source &source, Relation relation, ArrayType *wanted_key
     leaf->key_index = key.index;
     leaf->key_index_name = key.promised ? nullptr : qualified_name(key.index);
     leaf->key_definition = walk::key_definition(key);
-    leaf->shape = walk::key_shape(key);
+    leaf->shape = walk::key_shape(key, GetUserId());
+}
+
+// The index of the walk.  REINDEX CONCURRENTLY, as dropping and creating it again, leaves another one of the same name, in
+// which positions mean the same as long as the shape of the key does.
+Oid present_index(Relation relation, const catalog::Leaf &leaf) {
+    List *indexes = RelationGetIndexList(relation);
+    if (list_member_oid(indexes, leaf.key_index)) return leaf.key_index;
+    ListCell *cell;
+    foreach (cell, indexes)
+        if (strcmp(qualified_name(lfirst_oid(cell)), leaf.key_index_name) == 0) return lfirst_oid(cell);
+    return leaf.key_index;
 }
 
 char *name_or_oid(Oid relation) {
@@ -160,10 +171,10 @@ void require_same_tree(const catalog::Job &job, const catalog::LeafInTree &found
 
 walk::Key require_same_key(const catalog::Job &job, const catalog::Leaf &leaf) {
     Relation relation = table_open(leaf.relation, NoLock);
-    const walk::Key key = walk::load_key(relation, job.source, leaf.key_index, job.wanted_key);
-    const char *shape = walk::key_shape(key);
+    const walk::Key key = walk::load_key(relation, job.source, present_index(relation, leaf), job.wanted_key);
+    const char *shape = walk::key_shape(key, job.owner);
     if (strcmp(shape, leaf.shape) != 0)
-        raise_source_changed(job, psprintf("The walk key was (%s) and is now (%s).", leaf.shape, shape));
+        raise_source_changed(job, psprintf("The walk of %s relies on (%s) and finds (%s).", leaf.relation_name, leaf.shape, shape));
     table_close(relation, NoLock);
     return key;
 }

@@ -69,10 +69,10 @@ const char *rebind_leaf(const catalog::Job &job, int64 planned, catalog::Leaf *l
         if (leaf->key_index_name != nullptr && !OidIsValid(leaf->key_index)) return psprintf("index %s is not here", leaf->key_index_name);
         Relation relation = table_open(leaf->relation, AccessShareLock);
         const walk::Key key = walk::load_key(relation, job.source, leaf->key_index, job.wanted_key);
-        const char *shape = walk::key_shape(key);
+        const char *shape = walk::key_shape(key, job.owner);
         table_close(relation, AccessShareLock);
         if (strcmp(shape, leaf->shape) != 0)
-            return psprintf("the walk key was (%s) and is here (%s)", leaf->shape, shape);
+            return psprintf("the walk relies on (%s) and finds here (%s)", leaf->shape, shape);
     }
     catalog::rebind_leaf(planned, *leaf);
     return nullptr;

@@ -1,4 +1,4 @@
-// The shape of the walk key.
+// The shape of the walk.
 // Regime: pg.
 #include "walk/shape.hpp"
 
@@ -29,9 +29,50 @@ void append_collation(StringInfo out, Oid collation) {
     ReleaseSysCache(tuple);
 }
 
+void append_order(StringInfo out, const KeyColumn &column) {
+    const Oid usual = GetDefaultOpClass(column.column_type, BTREE_AM_OID);
+    if (!OidIsValid(usual) || get_opclass_family(usual) != column.opfamily) {
+        HeapTuple tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(column.opfamily));
+        if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for operator family %u", column.opfamily);
+        const Form_pg_opfamily form = reinterpret_cast<Form_pg_opfamily>(GETSTRUCT(tuple));
+        appendStringInfo(out, " USING %s", quote_identifier(NameStr(form->opfname)));
+        ReleaseSysCache(tuple);
+    }
+    if (column.descending) appendStringInfoString(out, " DESC");
+}
+
+void append_roles(StringInfo out, ArrayType *roles) {
+    Datum *elements;
+    int count;
+    deconstruct_array(roles, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &elements, nullptr, &count);
+    for (int i = 0; i < count; i++) {
+        const Oid role = DatumGetObjectId(elements[i]);
+        const char *name = role == ACL_ID_PUBLIC ? "public" : GetUserNameFromId(role, true);
+        appendStringInfo(out, "%s%s", i > 0 ? ", " : " TO ", name == nullptr ? "" : name);
+    }
+}
+
+// A policy that comes, goes or changes in the middle of a walk would hide rows that the walk then passes.
+void append_row_security(StringInfo out, Oid source, Oid owner) {
+    if (check_enable_rls(source, owner, true) != RLS_ENABLED) return;
+    Relation relation = table_open(source, AccessShareLock);
+    List *context = deparse_context_for(RelationGetRelationName(relation), source);
+    ListCell *cell;
+    foreach (cell, relation->rd_rsdesc->policies) {
+        const RowSecurityPolicy *policy = static_cast<const RowSecurityPolicy *>(lfirst(cell));
+        appendStringInfo(out, "; %s policy %s FOR %c", policy->permissive ? "permissive" : "restrictive",
+                         quote_identifier(policy->policy_name), policy->polcmd);
+        append_roles(out, policy->roles);
+        if (policy->qual != nullptr)
+            appendStringInfo(out, " USING (%s)",
+                             deparse_expression(reinterpret_cast<Node *>(policy->qual), context, false, false));
+    }
+    table_close(relation, NoLock);
+}
+
 } // namespace
 
-char *key_shape(const Key &key) {
+char *key_shape(const Key &key, Oid owner) {
     StringInfoData out;
     initStringInfo(&out);
     // Types' names are written with their schema whatever the session's search_path is.
@@ -42,7 +83,9 @@ char *key_shape(const Key &key) {
                          quote_identifier(get_attname(key.source, column.attno, false)),
                          format_type_with_typemod(column.column_type, column.column_typmod));
         if (OidIsValid(column.collation)) append_collation(&out, column.collation);
+        append_order(&out, column);
     }
+    append_row_security(&out, key.source, owner);
     pg::unpin(level);
     return out.data;
 }
