@@ -92,6 +92,49 @@ CALL stride.run_pipeline('parted', source => 'events', transform_query => 'SELEC
                          on_conflict => 'update', workers => 1, chunk_rows => 1000);
 SELECT count(*), count(*) FILTER (WHERE amount > 900) AS last FROM parted;
 
+-- The rows of a partitioned or inherited source come in the order of each table's key, however they lie there, to the last one
+-- of a conflict key and to the batches of a function, also where each table has a key of its own.
+CREATE TABLE leaves (region int NOT NULL, id int NOT NULL, account int, note text) PARTITION BY LIST (region);
+CREATE TABLE leaves_1 PARTITION OF leaves (PRIMARY KEY (region, id)) FOR VALUES IN (1);
+CREATE TABLE leaves_2 PARTITION OF leaves FOR VALUES IN (2);
+CREATE UNIQUE INDEX ON leaves_2 (id);
+CREATE PROCEDURE fill_leaves() LANGUAGE sql AS $$
+    INSERT INTO leaves SELECT 1 + g % 2, g, g / 2 % 5, 'row ' || g FROM generate_series(1, 400) AS g ORDER BY hashint4(g)
+$$;
+CALL fill_leaves();
+CREATE TABLE last (account int, region int, id int, note text, PRIMARY KEY (region, account));
+CREATE FUNCTION as_last(l leaves) RETURNS last LANGUAGE sql STABLE AS 'SELECT l.account, l.region, l.id, l.note';
+CREATE FUNCTION all_as_last(l leaves[]) RETURNS SETOF last LANGUAGE sql STABLE AS
+    $$ SELECT u.account, u.region, u.id, 'in a batch' FROM unnest(l) WITH ORDINALITY AS u(region, id, account, note, place) ORDER BY place $$;
+SELECT stride.register_transform('as_last', 'as_last(leaves)'), stride.register_transform('all_as_last', 'all_as_last(leaves[])');
+CREATE PROCEDURE see_last(way text, transform text, delete_source boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    found text;
+BEGIN
+    TRUNCATE last;
+    CREATE TEMP TABLE expected ON COMMIT PRESERVE ROWS AS SELECT region, account, max(id) AS id FROM leaves GROUP BY region, account;
+    COMMIT;
+    CALL stride.run_pipeline('last', source => 'leaves', transform => transform, on_conflict => 'update', workers => 1,
+                             chunk_rows => 1000, delete_source => delete_source, if_exists => 'new', settings => '{"batch_rows": 50}');
+    SELECT string_agg(DISTINCT format('table %s: %s', region, l.id = e.id), ', ') INTO found FROM last AS l JOIN expected AS e USING (region, account);
+    RAISE WARNING '%: the last of each account: %', way, found;
+    DROP TABLE expected;
+    IF delete_source THEN
+        CALL fill_leaves();
+    END IF;
+END $$;
+-- Workers plan so that rows come as they lie.
+ALTER ROLE CURRENT_USER SET enable_indexscan = off;
+ALTER ROLE CURRENT_USER SET enable_seqscan = off;
+CALL see_last('columns', NULL, false);
+CALL see_last('function', 'as_last', false);
+CALL see_last('batches', 'all_as_last', false);
+CALL see_last('columns, moved', NULL, true);
+CALL see_last('function, moved', 'as_last', true);
+CALL see_last('batches, moved', 'all_as_last', true);
+ALTER ROLE CURRENT_USER RESET enable_indexscan;
+ALTER ROLE CURRENT_USER RESET enable_seqscan;
+
 -- A trigger that keeps rows out suppresses them too.
 CREATE TABLE guarded (LIKE events INCLUDING ALL);
 CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id % 4 = 0 THEN RETURN NULL; END IF; RETURN NEW; END $$;

@@ -119,12 +119,29 @@ Jsonb *describe(const Arguments &arguments, const Source &source, const Shape &s
     return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
 }
 
-// Where the order of rows shows, in the last one of a conflict key and in a function's batches, it is that of the walk.
+void add_columns(walk::Key *order, const walk::Key &key) {
+    for (int i = 0; i < key.ncolumns; i++) {
+        bool is_there = order->ncolumns == INDEX_MAX_KEYS;
+        for (int j = 0; j < order->ncolumns; j++)
+            is_there = is_there || order->columns[j].attno == key.columns[i].attno;
+        if (!is_there) order->columns[order->ncolumns++] = key.columns[i];
+    }
+}
+
+// Where the order of rows shows, in the last one of a conflict key and in a function's batches, it is that of the walk.  The
+// partitions of a table mostly have one key; where they do not, the columns of all their keys make an order in which no two
+// rows of a chunk are equal.
 const walk::Key *choose_order(const Shape &shape, ArrayType *wanted) {
-    if (shape.query != nullptr || shape.source->rd_rel->relkind != RELKIND_RELATION) return nullptr;
-    walk::Key *key = static_cast<walk::Key *>(palloc(sizeof(walk::Key)));
-    *key = walk::choose_key(shape.source, RelationGetRelid(shape.source), wanted);
-    return key;
+    if (shape.query != nullptr) return nullptr;
+    const Oid source = RelationGetRelid(shape.source);
+    walk::Key *order = static_cast<walk::Key *>(palloc0(sizeof(walk::Key)));
+    ListCell *cell;
+    foreach (cell, find_all_inheritors(source, AccessShareLock, nullptr)) {
+        Relation table = table_open(lfirst_oid(cell), NoLock);
+        if (table->rd_rel->relkind == RELKIND_RELATION) add_columns(order, walk::choose_key(table, source, wanted));
+        table_close(table, NoLock);
+    }
+    return order;
 }
 
 List *note_conflicts(const Shape &shape, bool keeps_last) {
