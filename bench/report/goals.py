@@ -44,6 +44,7 @@ GOALS = {
     "rebuild": Goal("2 workers and indexes => 'rebuild' against one INSERT .. SELECT with the indexes kept", 2.8, 3.4),
     "update": Goal("UPDATE, 2 workers against one statement", 1.2, 1.3),
     "upsert": Goal("upsert with 50 % conflicts, 2 workers against one ON CONFLICT statement", 1.3, 1.5),
+    "balance": Goal("end of a walk of 2 workers with 90 % of the rows in one tenant, against perfect balance", 1.15, 1.05, at_most=True),
     "memory": Goal("private memory of a worker over an idle backend", 4, 1, " MB", at_most=True),
     "latency": Goal("commit of submit to the first chunk's start in an idle database", 100, 50, " ms", at_most=True),
     "progress": Goal("stride.progress with 100,000 finished chunks", 5, 2, " ms", at_most=True),
