@@ -32,6 +32,17 @@ sub node
 		  . "allow_in_place_tablespaces = on\nstride.retry_delay = 1ms\n");
 }
 
+# Lets an expression that submits a pipeline register the transform that it names: each case has a function of its own.
+sub allow_transforms
+{
+	my ($node) = @_;
+	$node->sql(<<'SQL');
+CREATE FUNCTION stride_test_transform(function regprocedure) RETURNS text LANGUAGE sql AS
+'SELECT stride.register_transform(function::oid::text, function); SELECT function::oid::text';
+SQL
+	return;
+}
+
 # Runs commands of each case in its schema, all in one session; returns the lines that they print.
 sub each_in_its_schema
 {

@@ -33,14 +33,21 @@ ALTER TABLE t ADD mood mood DEFAULT 'good';
 CREATE OPERATOR ~+ (FUNCTION = int4pl, LEFTARG = integer, RIGHTARG = integer);
 SQL
 my $copied = "$plain CREATE TABLE d (id integer, n integer)";
+my $moved = "$plain ALTER TABLE t ADD PRIMARY KEY USING INDEX key; CREATE TABLE d (id integer, n integer); CREATE TABLE others (id integer);";
+my $piped = "$copied; CREATE FUNCTION as_d(t) RETURNS d LANGUAGE sql AS 'SELECT \$1.id, \$1.n'";
 my $guarded = "$plain GRANT SELECT, UPDATE ON t TO app; CREATE POLICY few ON t USING (id < 50)";
 
 my $update = 'UPDATE t SET n = n + 1';
 my $copy = 'INSERT INTO d SELECT id, n FROM t';
+my %pipelines = (
+	function => "stride.submit_pipeline('d', source => 't', transform => stride_test_transform('as_d(t)'), chunk_rows => 10)",
+	query => "stride.submit_pipeline('d', source_query => 'SELECT id, n FROM t', chunk_rows => 10)",
+	move => "stride.submit_pipeline('d', source => 't', delete_source => true, chunk_rows => 10, transform_query => 'SELECT id, n FROM chunk')");
+my $ids = "SELECT count(DISTINCT id) FROM d";
 my $counts = "SELECT count(*) FILTER (WHERE n = 1) || ' once, ' || count(*) FILTER (WHERE n <> 1) || ' otherwise' FROM t";
 
-# The tables, what is done to them, and the end: what the error says, or what was met.  Otherwise: the job's statement, who runs
-# it, and what tells the result.
+# The tables, what is done to them, and the end: what the error says, or what was met.  Otherwise: the job's statement or pipeline, its
+# settings, who runs it, and what tells the result.
 my @changes = (
 	# Partitions and children
 	[ $parted, 'ALTER TABLE t ATTACH PARTITION t4 FOR VALUES IN (4)', qr/55000 .*t4 has become part of \S*t,/ ],
@@ -103,7 +110,25 @@ my @changes = (
 	[ "$guarded; ALTER TABLE t ENABLE ROW LEVEL SECURITY", 'ALTER POLICY few ON t USING (id < 30)', qr/55000 .*id < 50.*id < 30/, { role => 'app' } ],
 	[ "$guarded; ALTER TABLE t ENABLE ROW LEVEL SECURITY", 'CREATE POLICY more ON t FOR SELECT USING (true)', qr/55000 .*policy more/, { role => 'app' } ],
 	[ $guarded, 'REVOKE UPDATE ON t FROM app', qr/42501 .*/, { role => 'app' } ],
-	[ $guarded, 'REVOKE SELECT ON t FROM app', qr/42501 .*/, { role => 'app' } ]);
+	[ $guarded, 'REVOKE SELECT ON t FROM app', qr/42501 .*/, { role => 'app' } ],
+	# Keys saved at the start
+	[ $plain, 'TRUNCATE t', qr/55000 .*was truncated/, { settings => '{"source_rows": "at_start"}' } ],
+	[ $plain, 'REINDEX INDEX CONCURRENTLY key', '100 once, 0 otherwise', { settings => '{"source_rows": "at_start"}' } ],
+	[ $plain, 'ALTER TABLE t ALTER id TYPE bigint', qr/55000 .*relies on/, { settings => '{"source_rows": "at_start"}' } ],
+	# Pipelines
+	[ $piped, 'TRUNCATE t', qr/55000 .*was truncated/, { pipeline => 'function' } ],
+	[ $piped, 'ALTER TABLE t ADD COLUMN more integer DEFAULT 1, DROP COLUMN note', 100, { pipeline => 'function', result => $ids } ],
+	[ $piped, 'ALTER TABLE t DROP COLUMN n', qr/42703 .*/, { pipeline => 'function' } ],
+	[ $piped, q{CREATE OR REPLACE FUNCTION as_d(t) RETURNS d LANGUAGE sql AS 'SELECT 0, 0'}, qr/55000 .*/, { pipeline => 'function' } ],
+	[ $piped, 'DROP FUNCTION as_d', qr/55000 .*/, { pipeline => 'function' } ],
+	[ $copied, 'DROP TABLE t', 100, { pipeline => 'query', result => $ids } ],
+	[ $copied, 'TRUNCATE t', 100, { pipeline => 'query', result => $ids } ],
+	[ $moved, 'TRUNCATE t', qr/55000 .*was truncated/, { pipeline => 'move' } ],
+	[ $moved, 'ALTER TABLE others ADD FOREIGN KEY (id) REFERENCES t; INSERT INTO others VALUES (50)', qr/23503 .*others/, { pipeline => 'move' } ],
+	[ $moved, q{CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF old.id = 50 THEN RETURN null; END IF; RETURN old; END';
+		CREATE TRIGGER stay BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION stay()}, '99 moved, 1 left',
+		{ pipeline => 'move', result => q{SELECT (SELECT count(*) FROM d) || ' moved, ' || (SELECT count(*) FROM t) || ' left'} } ],
+	[ "$moved REVOKE ALL ON t FROM app; GRANT ALL ON t, d TO app", 'REVOKE DELETE ON t FROM app', qr/42501 .*/, { pipeline => 'move', role => 'app' } ]);
 
 my @cases;
 for my $change (@changes)
@@ -114,7 +139,8 @@ for my $change (@changes)
 		name => $ddl =~ s/\s+/ /gr,
 		setup => $tables,
 		role => $options->{role},
-		submit => "stride.submit(\$\$$statement\$\$, chunk_rows => 10, if_exists => 'new')",
+		submit => $options->{pipeline} ? $pipelines{ $options->{pipeline} }
+		: "stride.submit(\$\$$statement\$\$, chunk_rows => 10, settings => '" . ($options->{settings} // '{}') . "', if_exists => 'new')",
 		meanwhile => $ddl,
 		fails => ref $end ? $end : undef,
 		result => $options->{result} // $counts,
@@ -122,6 +148,7 @@ for my $change (@changes)
 }
 
 my $node = Meanwhile::node(scalar @cases);
+Meanwhile::allow_transforms($node);
 $node->sql("CREATE ROLE app LOGIN; GRANT USAGE ON SCHEMA stride TO app; CREATE TABLESPACE elsewhere LOCATION ''");
 my $log = $node->log_size;
 Meanwhile::run($node, @cases);

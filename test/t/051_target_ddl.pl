@@ -126,14 +126,12 @@ my @upsert_changes = ([ 'ALTER TABLE d DROP CONSTRAINT d_pkey', qr/42P10 .*/ ], 
 	[ 'INSERT INTO d (id, n) SELECT id, -1 FROM s WHERE id > 10', 0, 'SELECT count(*) FROM d WHERE n = -1' ]);
 
 my $node = Meanwhile::node(60);
+Meanwhile::allow_transforms($node);
 $node->sql(<<'SQL');
 CREATE ROLE app LOGIN;
 GRANT USAGE ON SCHEMA stride TO app;
 CREATE TABLESPACE elsewhere LOCATION '';
 GRANT CREATE ON TABLESPACE elsewhere TO app;
--- A transform's name is its owner's; each case has a function of its own.
-CREATE FUNCTION stride_test_transform(function regprocedure) RETURNS text LANGUAGE sql AS
-'SELECT stride.register_transform(function::oid::text, function); SELECT function::oid::text';
 SQL
 my $log = $node->log_size;
 Meanwhile::run($node, cases('bulk sink', $tables, @changes), cases('bulk sink', $parted, @partition_changes));
