@@ -87,6 +87,7 @@ CREATE FOREIGN TABLE kept (id bigint, note text) SERVER far OPTIONS (schema_name
 INSERT INTO copy SELECT * FROM far.orders WHERE id <= 300;
 SELECT stride.submit('INSERT INTO kept SELECT id, note FROM copy');
 CALL stride.run('INSERT INTO kept SELECT id, note FROM copy WHERE id <> 77', settings => '{"delivery": "at_least_once"}', chunk_rows => 100);
+SELECT item, value FROM stride.explain('INSERT INTO kept SELECT id, note FROM copy', settings => '{"delivery": "at_least_once"}') WHERE item IN ('sink', 'delivery', 'note');
 SELECT statement_kind, sink, sink_reason, rows_read, rows_written FROM stride.jobs WHERE target = 'near.kept' ORDER BY job_id DESC LIMIT 1;
 SELECT count(*) FROM far.kept;
 CALL stride.run_pipeline('kept', source => 'copy', transform_query => 'SELECT id, note FROM chunk WHERE id <> 77', on_conflict => 'nothing', settings => '{"delivery": "at_least_once"}');

@@ -68,6 +68,16 @@ List *warn_self_references(List *warnings, Relation target) {
     return warnings;
 }
 
+List *warn_foreign(List *warnings, Oid target) {
+    ListCell *cell;
+    foreach (cell, relation_and_children(target, true))
+        if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
+            warnings = warn(warnings, psprintf("The server of the foreign table %s commits a moment before the checkpoint "
+                                               "does: a chunk that ends in between is done again.",
+                                               relation_name(lfirst_oid(cell))));
+    return warnings;
+}
+
 bool is_assigned(List *targets, AttrNumber column) {
     ListCell *cell;
     foreach (cell, targets)
@@ -145,6 +155,7 @@ List *collect_warnings(Query *query, const Statement &statement, const AnalysisO
     warnings = warn_triggers(warnings, target);
     warnings = warn_deferrable(warnings, target);
     warnings = warn_self_references(warnings, target);
+    warnings = warn_foreign(warnings, statement.target);
     warnings = warn_inserted_defaults(warnings, query, target);
     relation_close(target, AccessShareLock);
     return warnings;

@@ -19,9 +19,8 @@ struct Source {
 Source source_of(Query *query, Oid relation, const char *alias);
 
 // The tables below the source, or itself, each with its best key (List of catalog::Leaf *).  Those that the plan of the whole
-// statement does not read are not walked.  Raises 55000 where one has no key, 0A000 for a foreign table
-// without a wanted key, or where the statement
-// updates a column of a key.
+// statement does not read are not walked.  Raises 55000 where one has no key, 0A000 for a foreign table without a wanted key, or
+// where the statement updates a column of a key.
 List *find_leaves(const Source &source, const PlannedStmt *whole, ArrayType *wanted_key);
 
 // The same for a stored job, when it is planned.

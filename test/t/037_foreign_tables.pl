@@ -24,7 +24,7 @@ $node->sql(sprintf("CREATE SERVER there FOREIGN DATA WRAPPER postgres_fdw OPTION
 $node->sql('CREATE USER MAPPING FOR CURRENT_USER SERVER there');
 there('CREATE TABLE source (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0)');
 there('CREATE TABLE target (id bigint, n int)');
-$node->sql('CREATE FOREIGN TABLE source (id bigint, n int) SERVER there; CREATE FOREIGN TABLE target (id bigint, n int) SERVER there');
+$node->sql('CREATE FOREIGN TABLE source (id bigint, n int) SERVER there; CREATE FOREIGN TABLE target (id bigint, n int) SERVER there OPTIONS (batch_size \'5\')');
 $node->sql('CREATE TABLE copy (id bigint, n int); CREATE TABLE near (id bigint PRIMARY KEY, n int)');
 $node->sql('INSERT INTO near SELECT id, 0 FROM generate_series(1, 300) AS id');
 
@@ -119,6 +119,21 @@ $node->set_point(undef);
 $node->reaches($job, 'succeeded', 'a worker was killed: the job goes on');
 $node->same_rows('TABLE copy', 'SELECT id * 10, 0 FROM generate_series(1, 300) AS id', 'every row is there once');
 
+# In a copy of the database the key, which has no index, is found by its columns.
+refill();
+($job) = stand_at('after_commit', $copies, key => "'{id}'");
+$node->sql("SELECT stride.pause($job)");
+$node->set_point(undef);
+$node->wait_for_state($job, 'paused');
+$node->wait_until("SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid()", 'nobody uses the database');
+$node->safe_psql('template1', 'CREATE DATABASE other TEMPLATE postgres');
+{
+	local $node->{database} = 'other';
+	$node->sql("SELECT stride.resume($job)");
+	$node->wait_until("SELECT state = 'succeeded' FROM stride.jobs WHERE job_id = $job", 'the copy of the job has gone on');
+	$node->same_rows('TABLE copy', 'SELECT id * 10, 0 FROM generate_series(1, 300) AS id', 'in a copy of the database the job goes on');
+}
+
 # Rows that are written there: not at all before the other server commits, again where this one goes down between both commits.
 for my $case (
 	[ 'INSERT INTO target SELECT * FROM near', 'SELECT count(*) FROM target', 'SELECT count(*), count(DISTINCT id) FROM target', 300 ],
@@ -140,6 +155,8 @@ for my $case (
 		is(there($result), ($rows + $more) . "|$rows", $more ? 'one chunk is done twice' : 'every row is done once');
 	}
 }
+
+like(slurp_file($there->logfile), qr/INSERT INTO public\.target\(id, n\) VALUES \(\$1, \$2\), \(\$3, \$4\), .*\(\$9, \$10\)$/m, 'rows are sent in batches');
 
 $node->invariants_hold('all invariants hold');
 $node->stop;
