@@ -47,7 +47,7 @@ SELECT * FROM compare('{tenant,id}');
 TRUNCATE copy;
 CALL stride.run('INSERT INTO copy SELECT * FROM orders', name => '{code}', key => '{code}', chunk_rows => 100, workers => 1);
 SELECT * FROM compare('{code}');
-SELECT item, value FROM stride.explain('INSERT INTO copy SELECT * FROM orders', key => '{tenant, id}') WHERE item NOT LIKE 'setting%';
+SELECT item, value FROM stride.explain('INSERT INTO copy SELECT * FROM orders', key => '{tenant, id}') WHERE item IN ('source', 'walk', 'key', 'key index', 'sink', 'delivery', 'note');
 
 -- A pipeline walks it as well, joined rows and conditions do not matter to the walk.
 TRUNCATE copy;
@@ -127,19 +127,18 @@ SELECT note, count(*), count(DISTINCT id) FROM leaves GROUP BY note ORDER BY not
 CALL stride.run($$UPDATE tree SET note = note || ' and done'$$, key => '{id}', settings => '{"delivery": "at_least_once"}', chunk_rows => 90);
 SELECT note, count(*) FROM tree GROUP BY note ORDER BY note;
 
--- What the other server refuses fails the job with its words.
+-- What the other server refuses fails the job with its words, which differ between releases.
 \set VERBOSITY sqlstate
 CREATE FOREIGN TABLE orders_unmapped (id bigint, note text) SERVER unmapped OPTIONS (schema_name 'far', table_name 'orders');
 CALL stride.run('INSERT INTO copy (id, note) SELECT id, note FROM orders_unmapped', key => '{id}');
-TABLE failure;
+SELECT error_sqlstate, error_message ~ 'user mapping not found' AS told FROM failure;
 CREATE FOREIGN TABLE orders_gone (id bigint, note text) SERVER far OPTIONS (schema_name 'far', table_name 'gone');
 CALL stride.run('INSERT INTO copy (id, note) SELECT id, note FROM orders_gone', key => '{id}');
 TABLE failure;
-\set VERBOSITY default
 
--- A file has no order: it may be walked by a key, but explain says what that costs.
-SELECT stride.submit('INSERT INTO copy (id) SELECT id FROM lines', key => '{id}');
+-- A file has no order: it may be walked by a key, but explain says what that costs.  Not everybody may name one.
 CREATE FOREIGN TABLE lines (id int, note text) SERVER files OPTIONS (filename '/dev/null', format 'csv');
+\set VERBOSITY default
 RESET ROLE;
 CREATE FOREIGN TABLE lines (id int, note text) SERVER files OPTIONS (program $$seq 1 700 | sed 's/.*/&,line &/'$$, format 'csv');
 GRANT SELECT ON lines TO stride_foreign;

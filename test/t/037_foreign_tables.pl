@@ -111,6 +111,15 @@ for my $mode ('immediate', 'fast')
 	$node->same_rows('TABLE copy', 'SELECT id * 10, 0 FROM generate_series(1, 300) AS id', 'every row is there once');
 }
 
+# It is away already when the job is planned.
+refill();
+$there->stop;
+my $early = $node->submit($copies, chunk_rows => 10, key => "'{id}'", if_exists => "'new'");
+$node->wait_until("SELECT waiting_for ~ 'could not connect to server' FROM stride.progress WHERE job_id = $early", 'the job waits for the other server');
+$there->start;
+$node->reaches($early, 'succeeded', 'the other server was away and came: the job begins');
+$node->same_rows('TABLE copy', 'SELECT id * 10, 0 FROM generate_series(1, 300) AS id', 'every row is there once');
+
 # This server's processes die; rows that are written here are there once.
 refill();
 my ($job, $pid) = stand_at('after_write', $copies, key => "'{id}'");
