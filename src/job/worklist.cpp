@@ -21,6 +21,9 @@ constexpr int64 most_keys = 100'000; // a chunk: they are held in memory, as con
 constexpr double least_rows = 100'000;
 constexpr double few = 0.05;
 
+// An index is asked for a key in the time in which about so many of its rows are read in their order.
+constexpr double rows_a_lookup = 25;
+
 struct KeysQuery {
     Query *query;
     int rtindex;   // of the source
@@ -105,13 +108,38 @@ double rows_of(List *leaves) {
     return rows;
 }
 
+// Whether the planner only guesses how many rows meet a condition: one on an expression, of which it has no statistics.
+bool is_guessed(Node *condition) {
+    List *arguments = NIL;
+    if (IsA(condition, OpExpr)) arguments = castNode(OpExpr, condition)->args;
+    if (IsA(condition, ScalarArrayOpExpr)) arguments = castNode(ScalarArrayOpExpr, condition)->args;
+    if (IsA(condition, FuncExpr)) arguments = list_make1(condition);
+    ListCell *cell;
+    foreach (cell, arguments) {
+        Node *argument = strip_implicit_coercions(static_cast<Node *>(lfirst(cell)));
+        if (!IsA(argument, Var) && contain_var_clause(argument)) return true;
+    }
+    return false;
+}
+
+// How many keys there are as far as the planner knows.
+double known_count(const KeysQuery &keys, const char *sql) {
+    FromExpr *from = keys.query->jointree;
+    List *known = NIL;
+    ListCell *cell;
+    foreach (cell, make_ands_implicit(reinterpret_cast<Expr *>(from->quals)))
+        if (!is_guessed(static_cast<Node *>(lfirst(cell)))) known = lappend(known, lfirst(cell));
+    from->quals = reinterpret_cast<Node *>(make_ands_explicit(known));
+    return walk::plan_whole(keys.query, sql)->planTree->plan_rows;
+}
+
 // nullptr unless the statement's conditions leave few of the rows of a large table.
 const char *few_of_many(const catalog::Job &job, List *leaves, const walk::Key &key) {
     const double all = rows_of(leaves);
     if (all < least_rows) return nullptr;
     const KeysQuery keys = keys_query(job, key);
     if (!keys.narrowed) return nullptr;
-    const double found = walk::plan_whole(keys.query, job.stored_sql)->planTree->plan_rows;
+    const double found = known_count(keys, job.stored_sql);
     if (found >= few * all) return nullptr;
     return psprintf("the statement is expected to find %.0f of about %.0f rows: their keys are saved first", found, all);
 }
@@ -183,6 +211,14 @@ SavedKeys read_saved(Relation work_table, const walk::Key &key, int64 from, int6
     return keys;
 }
 
+// How many rows the planner expects in the range of a chunk.
+double rows_between(Relation source, const walk::Key &key, const walk::KeyRange &range) {
+    const char *sql = walk::select_keys_sql(source, key);
+    Query *query = walk::analyse_own(sql);
+    walk::add_condition(query, walk::range_qual(key, 1, range));
+    return walk::plan_walk(query, sql, walk::driving_of(query, key)).statement->planTree->plan_rows;
+}
+
 Relation open_work_table(const catalog::Job &job) {
     catalog::WorkTable found;
     Relation work_table = nullptr;
@@ -242,6 +278,8 @@ chunk::Reach WorklistStatement::reach(ArrayType *position, ArrayType *upper, int
                                static_cast<long long>(rows), static_cast<long long>(job.job_id))));
     Relation source = table_open(job.source, NoLock);
     const int nest_level = pg::pin_search_path();
+    const auto found = static_cast<double>(keys.count);
+    keys.dense = walk::hashes_keys(key, keys.count) && found * rows_a_lookup > rows_between(source, key, keys.range);
     (void)lock_driving_rows(source, qual(1, nullptr, nullptr));
     pg::unpin(nest_level);
     table_close(source, NoLock);
@@ -251,7 +289,19 @@ chunk::Reach WorklistStatement::reach(ArrayType *position, ArrayType *upper, int
 Node *WorklistStatement::qual(int varno, ArrayType *, ArrayType *) const {
     Node *between = walk::range_qual(key, varno, keys.range);
     Node *member = walk::membership_qual(key, varno, keys.columns);
+    if (keys.dense) {
+        // What is no bare IN becomes no join, but a filter.
+        BooleanTest *test = makeNode(BooleanTest);
+        test->arg = reinterpret_cast<Expr *>(member);
+        test->booltesttype = IS_TRUE;
+        test->location = -1;
+        member = reinterpret_cast<Node *>(test);
+    }
     return reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, list_make2(between, member), -1));
+}
+
+walk::Access WorklistStatement::access() const {
+    return keys.dense ? walk::Access::key : walk::Access::key_lookup;
 }
 
 int64 WorklistStatement::vanished(int64 unaccounted) {

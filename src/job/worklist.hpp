@@ -31,6 +31,7 @@ struct SavedKeys {
     int64 count;
     walk::KeyRange range; // from the key before the first one (nullptr = there is none) to the last one
     Datum columns[INDEX_MAX_KEYS];
+    bool dense; // so many of the rows in the range that it is better read than looked into
 };
 
 struct WorklistStatement final : ChunkStatement {
@@ -43,7 +44,7 @@ struct WorklistStatement final : ChunkStatement {
 
 protected:
     Node *qual(int varno, ArrayType *lower, ArrayType *upper) const override;
-    walk::Access access() const override { return walk::Access::key_lookup; }
+    walk::Access access() const override;
 };
 
 } // namespace stride::job

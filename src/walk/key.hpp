@@ -74,6 +74,9 @@ Node *keys_qual(const Key &key, int varno, List *keys);
 // array a column, of the column's compare_type, in the same order; nullptr = with Params $1 .. $n, for explain to show.
 Node *membership_qual(const Key &key, int varno, const Datum *columns);
 
+// Whether so many keys can be compared with by hashing, in the memory that a plan may take for it.
+bool hashes_keys(const Key &key, int64 count);
+
 // Has a SELECT without columns give the key of the source at range table index `varno`, as values of compare_type, each key
 // once and in index order.
 void select_keys_in_order(Query *query, const Key &key, int varno);

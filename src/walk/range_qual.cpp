@@ -278,6 +278,15 @@ Node *membership_qual(const Key &key, int varno, const Datum *columns) {
     return reinterpret_cast<Node *>(link);
 }
 
+bool hashes_keys(const Key &key, int64 count) {
+    constexpr Size column_bytes = 32; // what the planner takes for a text of which it knows nothing
+    for (int i = 0; i < key.ncolumns; i++)
+        if (!op_hashjoinable(key_operator(key.columns[i], BTEqualStrategyNumber), key.columns[i].compare_type))
+            return false;
+    const Size bytes = MAXALIGN(SizeofHeapTupleHeader) + column_bytes * static_cast<Size>(key.ncolumns);
+    return static_cast<Size>(count) * bytes < get_hash_memory_limit();
+}
+
 void select_keys_in_order(Query *query, const Key &key, int varno) {
     for (int i = 0; i < key.ncolumns; i++) {
         const KeyColumn &column = key.columns[i];
