@@ -121,6 +121,11 @@ def delete(bench, rows):
     return Work("delete", rows, "target", "DELETE FROM target", copied(bench.table(make_source, rows)), where=("id % 2 = 0",))
 
 
+def selective(bench, rows):
+    """DELETE of one row in a hundred, which lie everywhere."""
+    return Work("selective", rows, "target", "DELETE FROM target", copied(bench.table(make_source, rows)), where=("amount < 100",))
+
+
 def wide(bench, rows):
     """A copy of documents that are kept out of line."""
     source = bench.table(make_wide_source, max(100, rows // WIDE_SHARE))
