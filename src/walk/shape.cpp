@@ -30,8 +30,7 @@ void append_collation(StringInfo out, Oid collation) {
 }
 
 void append_order(StringInfo out, const KeyColumn &column) {
-    const Oid usual = GetDefaultOpClass(column.column_type, BTREE_AM_OID);
-    if (!OidIsValid(usual) || get_opclass_family(usual) != column.opfamily) {
+    if (lookup_type_cache(column.column_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf != column.opfamily) {
         HeapTuple tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(column.opfamily));
         if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for operator family %u", column.opfamily);
         const Form_pg_opfamily form = reinterpret_cast<Form_pg_opfamily>(GETSTRUCT(tuple));

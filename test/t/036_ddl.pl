@@ -67,6 +67,7 @@ my @changes = (
 	[ $plain, 'TRUNCATE t', qr/55000 .*was truncated before all of it was walked/ ],
 	[ $plain, 'TRUNCATE t; INSERT INTO t SELECT id FROM generate_series(1, 100) AS id', qr/55000 .*was truncated/ ],
 	[ $copied, 'TRUNCATE t', qr/55000 .*was truncated/, { statement => $copy } ],
+	[ "$plain GRANT TRUNCATE ON t TO nobody", 'SET ROLE nobody; TRUNCATE t; RESET ROLE', qr/55000 .*was truncated/ ],
 	[ $plain, 'BEGIN; TRUNCATE t; ROLLBACK', '100 once, 0 otherwise' ],
 	[ $plain, 'TRUNCATE swapped', '100 once, 0 otherwise' ],
 	[ $plain, 'DELETE FROM t WHERE id > 30; VACUUM FULL t', '30 once, 0 otherwise' ],
@@ -84,6 +85,8 @@ my @changes = (
 	[ $plain, 'DROP INDEX key; CREATE UNIQUE INDEX key ON t (id)', '100 once, 0 otherwise' ],
 	[ $plain, 'DROP INDEX key; CREATE UNIQUE INDEX key ON t (id DESC)', qr/55000 .*relies on \(id integer\) and finds \(id integer DESC\)/ ],
 	[ $plain, 'DROP INDEX key; CREATE UNIQUE INDEX key ON t (id) WHERE id > 0', qr/55000 .*/ ],
+	[ "$plain DROP INDEX key; ALTER TABLE t ALTER id TYPE text COLLATE \"C\"; CREATE UNIQUE INDEX key ON t (id)",
+		'DROP INDEX key; CREATE UNIQUE INDEX key ON t (id text_pattern_ops)', qr/55000 .*finds \(id text .*USING text_pattern_ops\)/ ],
 	[ $plain, 'ALTER INDEX key RENAME TO other', '100 once, 0 otherwise' ],
 	[ $plain, 'REINDEX INDEX key', '100 once, 0 otherwise' ],
 	[ $plain, 'REINDEX INDEX CONCURRENTLY key', '100 once, 0 otherwise' ],
@@ -149,7 +152,7 @@ for my $change (@changes)
 
 my $node = Meanwhile::node(scalar @cases);
 Meanwhile::allow_transforms($node);
-$node->sql("CREATE ROLE app LOGIN; GRANT USAGE ON SCHEMA stride TO app; CREATE TABLESPACE elsewhere LOCATION ''");
+$node->sql("CREATE ROLE nobody; CREATE ROLE app LOGIN; GRANT USAGE ON SCHEMA stride TO app; CREATE TABLESPACE elsewhere LOCATION ''");
 my $log = $node->log_size;
 Meanwhile::run($node, @cases);
 
@@ -176,6 +179,19 @@ for my $case (@mended)
 	is($node->sql('SELECT count(*) FILTER (WHERE n = 1), count(*) FILTER (WHERE n > 1 AND part < 4), sum(n) FROM t'),
 		$expected, "$ddl: mended, the job goes on where it stopped");
 }
+
+# A truncation while the job is paused is met when it is resumed; one after the end is nobody's business.
+$node->sql("DROP TABLE t, t4 CASCADE; $parted");
+my $job = $node->submit($update, chunk_rows => 10, if_exists => "'new'", settings => q('{"max_rows": 10}'));
+$node->wait_for_state($job, 'paused');
+$node->sql('TRUNCATE t');
+is($node->state($job), 'paused', 'a paused job stays as it is when its table is truncated');
+$node->sql("SELECT stride.resume($job)");
+$node->reaches($job, 'failed', 'and fails when it is resumed');
+$job = $node->submit($update, if_exists => "'new'");
+$node->wait_for_state($job, 'succeeded');
+$node->sql('TRUNCATE t');
+is($node->sql("SELECT count(*) FROM stride_catalog.failure WHERE job_id = $job"), 0, 'a job that has ended gets no failure');
 
 $node->no_crash_since($log, 'nothing crashed');
 $node->invariants_hold('and all invariants hold');
