@@ -79,6 +79,7 @@ void write_heap(const BulkTarget *target, Batch *batch) {
 void follow_row(const BulkTarget *target, const Batch *batch, TupleTableSlot *slot) {
     ResultRelInfo *table = batch->table;
     List *recheck = NIL;
+    ResetPerTupleExprContext(target->estate);
     if (table->ri_NumIndices > 0)
         recheck = ExecInsertIndexTuples(table, slot, target->estate, false, false, nullptr, NIL
 #if PG_VERSION_NUM >= 160000
@@ -91,15 +92,41 @@ void follow_row(const BulkTarget *target, const Batch *batch, TupleTableSlot *sl
     list_free(recheck);
 }
 
+// Whether the row that was entered last went between others in the B-trees.  The other way a B-tree remembers its last page,
+// if it is tall enough.
+bool landed_inside(const ResultRelInfo *table) {
+    constexpr int remembering_height = 2; // BTREE_FASTPATH_MIN_LEVEL
+    bool inside = false;
+    for (int i = 0; i < table->ri_NumIndices; i++) {
+        Relation index = table->ri_IndexRelationDescs[i];
+        if (index->rd_rel->relam != BTREE_AM_OID) continue;
+        if (RelationGetTargetBlock(index) != InvalidBlockNumber) return false;
+        inside = inside || _bt_getrootheight(index) >= remembering_height;
+    }
+    return inside;
+}
+
+// Keys that grow at a B-tree's right end fill its pages.  Keys that grow below those of another worker do not: a full page is
+// split in the middle, and its left half stays as it is.  So such a batch is entered from its end, and what is left of it after a
+// split fills that half.  The last row goes first, to see where the batch lands; where triggers see the rows, none changes place.
+void follow_rows(const BulkTarget *target, const Batch *batch) {
+    int rows = batch->count;
+    bool backward = false;
+    if (batch->table->ri_NumIndices > 0 && batch->table->ri_TrigDesc == nullptr) {
+        follow_row(target, batch, batch->slots[--rows]);
+        backward = landed_inside(batch->table);
+    }
+    for (int i = 0; i < rows; i++)
+        follow_row(target, batch, batch->slots[backward ? rows - 1 - i : i]);
+}
+
 void flush(BulkTarget *target, Batch *batch) {
     if (batch->count == 0) return;
     write_heap(target, batch);
     const instr_time start = pg::start_clock();
-    for (int i = 0; i < batch->count; i++) {
-        ResetPerTupleExprContext(target->estate);
-        follow_row(target, batch, batch->slots[i]);
+    follow_rows(target, batch);
+    for (int i = 0; i < batch->count; i++)
         ExecClearTuple(batch->slots[i]);
-    }
     target->index_ms += pg::milliseconds_since(start);
     target->written += static_cast<uint64>(batch->count);
     batch->count = 0;
