@@ -126,6 +126,50 @@ CALL stride.run('SELECT sleeps(id) FROM many', name => 'slow row named', chunk_r
 \set VERBOSITY default
 SELECT error_message, split_part(error_context, E'\n', -2) AS named FROM stride.jobs WHERE name = 'slow row named';
 
+-- An error while the job is planned: the same table.  The policy of the table that is sampled raises it.
+CREATE ROLE regress_stride_planned LOGIN;
+GRANT USAGE ON SCHEMA stride, classes TO regress_stride_planned;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA classes TO regress_stride_planned;
+CREATE TABLE guarded AS SELECT 1 AS id, 0 AS n;
+ALTER TABLE guarded ADD PRIMARY KEY (id);
+ALTER TABLE guarded OWNER TO regress_stride_planned;
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE FUNCTION lets_through() RETURNS boolean LANGUAGE plpgsql SET search_path = classes AS $$
+BEGIN
+    PERFORM raises(current_setting('planned.code'), current_setting('planned.times')::int);
+    RETURN true;
+END $$;
+CREATE POLICY raises ON guarded USING (lets_through());
+DO $$BEGIN EXECUTE (SELECT string_agg(format('ALTER SEQUENCE %I RESTART', 'calls_' || code), ';') FROM class); END$$;
+CREATE FUNCTION submit_planned(code text, times int) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('planned.code', code, false), set_config('planned.times', times::text, false);
+    RETURN stride.submit('UPDATE guarded SET n = n + 1', name => 'planned ' || code, settings => '{"retry_delay": "1ms", "retry_limit": 3}');
+END $$;
+SET ROLE regress_stride_planned;
+SELECT count(submit_planned(code, times)) AS submitted
+FROM (VALUES ('40001', 2), ('08006', 2), ('55P03', 2), ('53100', 2), ('53200', 2), ('40P01', 9),
+             ('57014', 1), ('25006', 1), ('58030', 1), ('42P01', 1), ('22012', 1)) AS planned(code, times);
+RESET ROLE;
+CALL await($$SELECT count(*) = 0 FROM stride.jobs WHERE state IN ('queued', 'running', 'pausing', 'failing')$$);
+SELECT right(name, 5) AS code, state, chunks, error_sqlstate AS error, state_reason,
+       CASE WHEN state <> 'succeeded' THEN calls(right(name, 5)) END AS tries
+FROM stride.jobs WHERE name LIKE 'planned %' ORDER BY job_id;
+-- A resume tries as often again, and the wait is shown.
+SELECT job_id AS job FROM stride.jobs WHERE name = 'planned 40P01' \gset
+SELECT stride.alter(:job, settings => '{"retry_delay": "20s"}');
+SELECT stride.resume(:job);
+CALL await('SELECT waiting_for ~ ''^another try in [0-9]+ s, after 1 failed: 40P01: error$'' FROM stride.progress WHERE name = ''planned 40P01''');
+SELECT setval('"calls_40P01"', 9);
+ALTER SYSTEM SET stride.test_clock_offset = '30s';
+SELECT pg_reload_conf();
+CALL stride.wait(:job, '30 s');
+SELECT state, chunks FROM stride.jobs WHERE name = 'planned 40P01';
+ALTER SYSTEM RESET stride.test_clock_offset;
+SELECT pg_reload_conf();
+
 SELECT invariant, detail FROM stride.check_invariants() WHERE NOT ok;
 SET client_min_messages = warning;
 DROP SCHEMA classes CASCADE;
+DROP OWNED BY regress_stride_planned;
+DROP ROLE regress_stride_planned;

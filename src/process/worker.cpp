@@ -33,7 +33,6 @@ namespace {
 using shared::Phase;
 using shared::Stop;
 
-constexpr double longest_nap_ms = 500;
 constexpr int crashes_to_pause = 2;
 
 void leave_slot(int, Datum slot) {
@@ -221,19 +220,9 @@ bool claim_half(Worker *worker, catalog::Split *split) {
     return false;
 }
 
-// Waits a while of the time that a split backs off, at most so long that a stop or another split is seen soon.
-void nap(const Worker &worker, const catalog::BackOff &back_off) {
-    const char *reason = psprintf("another try in %.0f s, after %d failed: %s", back_off.ms / 1000, back_off.attempts,
-                                  back_off.error == nullptr ? "an error" : back_off.error);
-    shared::set_phase(worker.slot, Phase::waiting);
-    shared::set_waiting_for(worker.slot, reason);
-    pg::wait_latch(static_cast<long>(Min(back_off.ms, longest_nap_ms)) + 1, PG_WAIT_EXTENSION);
-    shared::set_waiting_for(worker.slot, nullptr);
-}
-
 // Claims a split, or halves one; waits for one that backs off.  False when there is nothing left for this worker.
 bool claim(Worker *worker, catalog::Split *split) {
-    for (;;) {
+    for (int attempt = 1;;) {
         MemoryContextReset(worker->chunk_memory);
         MemoryContextSwitchTo(worker->chunk_memory);
         shared::set_phase(worker->slot, Phase::claiming);
@@ -250,13 +239,15 @@ bool claim(Worker *worker, catalog::Split *split) {
         });
         if (error != nullptr) {
             AbortCurrentTransaction();
-            record_planning_error(worker, error);
+            if (wait_before_retry(worker, attempt++, error)) continue;
+            if (!asked_to_stop(*worker)) record_planning_error(worker, error);
             return false;
         }
+        attempt = 1;
         if (found || asked_to_stop(*worker)) return found;
         if (claim_half(worker, split)) return true;
         if (back_off.ms < 0) return false;
-        nap(*worker, back_off);
+        nap(*worker, back_off.ms, back_off.attempts, back_off.error == nullptr ? "an error" : back_off.error);
         if (asked_to_stop(*worker)) return false;
     }
 }

@@ -9,6 +9,7 @@
 #include "catalog/request.hpp"
 #include "chunk/reject.hpp"
 #include "pg/background.hpp"
+#include "pg/clock.hpp"
 #include "pg/time_limit.hpp"
 #include "pg/transaction.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 using core::ErrorPolicy;
 
 constexpr double longest_back_off_ms = 60000;
+constexpr double longest_nap_ms = 500; // a stop is seen at once, another clock or another split this late
 constexpr double long_wait_factor = 5; // locks and full disks go away more slowly than serialization failures
 
 // A cancel has many causes: a stop that the scheduler asked for, our own time limit (which the caller knows of), else an
@@ -31,9 +33,19 @@ ErrorPolicy policy_of(const Worker &worker, const ErrorData *error) {
     return found == ErrorPolicy::interrupt && stop == shared::Stop::none ? ErrorPolicy::retry : found;
 }
 
-double delay_ms(const Worker &worker, int attempt, double factor) {
+// Policies under which another try may go well, with chunks that are no smaller.
+bool passes(ErrorPolicy policy) {
+    return policy == ErrorPolicy::retry || policy == ErrorPolicy::wait_and_retry || policy == ErrorPolicy::shrink;
+}
+
+double delay_ms(const Worker &worker, int attempt, ErrorPolicy policy) {
+    const double factor = policy == ErrorPolicy::retry ? 1 : long_wait_factor;
     return core::backoff_ms(attempt, factor * worker.settings.retry_delay, longest_back_off_ms,
                             pg_prng_double(&pg_global_prng_state));
+}
+
+const char *error_text(const ErrorData *error) {
+    return psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
 }
 
 // Runs f in a transaction of its own; when even that fails, the error goes to the log and the worker ends.
@@ -174,10 +186,9 @@ Next retry_later(Worker *worker, const FailedChunk &chunk, const ErrorData *erro
         break;
     }
     if (attempt > worker->settings.retry_limit) return end_with(worker, chunk.split, "pause", error, nullptr);
-    const double factor = policy == ErrorPolicy::wait_and_retry ? long_wait_factor : 1;
-    const char *text = psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
     in_transaction(worker, [&] {
-        catalog::back_off(*chunk.split, delay_ms(*worker, attempt, factor), text, worker->carry.retries + 1);
+        catalog::back_off(*chunk.split, delay_ms(*worker, attempt, policy), error_text(error),
+                          worker->carry.retries + 1);
     });
     return Next::other_split;
 }
@@ -230,11 +241,9 @@ bool handle_rebuild_error(Worker *worker, const catalog::DroppedIndex &dropped, 
     const ErrorPolicy policy = policy_of(*worker, error);
     if (policy == ErrorPolicy::interrupt) return false;
     const int attempt = dropped.attempts + 1;
-    const bool passes = policy == ErrorPolicy::retry || policy == ErrorPolicy::wait_and_retry ||
-                        policy == ErrorPolicy::shrink;
     in_transaction(worker, [&] {
-        if (passes && attempt <= worker->settings.retry_limit) {
-            catalog::back_off_rebuild(dropped, delay_ms(*worker, attempt, long_wait_factor), error);
+        if (passes(policy) && attempt <= worker->settings.retry_limit) {
+            catalog::back_off_rebuild(dropped, delay_ms(*worker, attempt, ErrorPolicy::wait_and_retry), error);
             return;
         }
         catalog::mark_rebuild_failed(dropped, error);
@@ -246,27 +255,31 @@ bool handle_rebuild_error(Worker *worker, const catalog::DroppedIndex &dropped, 
     return true;
 }
 
+void nap(const Worker &worker, double left_ms, int failed, const char *error) {
+    shared::set_phase(worker.slot, shared::Phase::waiting);
+    shared::set_waiting_for(worker.slot,
+                            psprintf("another try in %.0f s, after %d failed: %s", left_ms / 1000, failed, error));
+    pg::wait_latch(static_cast<long>(Min(left_ms, longest_nap_ms)) + 1, PG_WAIT_EXTENSION);
+    shared::set_waiting_for(worker.slot, nullptr);
+}
+
 bool wait_before_retry(Worker *worker, int attempt, const ErrorData *error) {
     const ErrorPolicy policy = policy_of(*worker, error);
-    if (policy != ErrorPolicy::retry && policy != ErrorPolicy::wait_and_retry) return false;
-    if (attempt > worker->settings.retry_limit) return false;
-    const TimestampTz until = TimestampTzPlusMilliseconds(
-        GetCurrentTimestamp(), static_cast<int64>(delay_ms(*worker, attempt, long_wait_factor)));
-    shared::set_phase(worker->slot, shared::Phase::waiting);
-    shared::set_waiting_for(worker->slot, error->message);
-    long left_ms;
-    while (shared::wanted_stop(worker->slot) == shared::Stop::none &&
-           (left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until)) > 0)
-        pg::wait_latch(left_ms, PG_WAIT_EXTENSION);
-    shared::set_waiting_for(worker->slot, nullptr);
+    if (!passes(policy) || attempt > worker->settings.retry_limit) return false;
+    MemoryContextSwitchTo(worker->chunk_memory);
+    const TimestampTz until = pg::now() + static_cast<int64>(1000 * delay_ms(*worker, attempt, policy));
+    TimestampTz now;
+    while (shared::wanted_stop(worker->slot) == shared::Stop::none && (now = pg::now()) < until)
+        nap(*worker, static_cast<double>(until - now) / 1000, attempt, error_text(error));
     return shared::wanted_stop(worker->slot) == shared::Stop::none;
 }
 
 void record_planning_error(Worker *worker, ErrorData *error) {
     const ErrorPolicy policy = policy_of(*worker, error);
     if (policy == ErrorPolicy::interrupt) return;
+    MemoryContextSwitchTo(worker->chunk_memory);
     const bool fails = policy == ErrorPolicy::fail || policy == ErrorPolicy::bisect;
-    (void)end_with(worker, nullptr, fails ? "fail" : "pause", error, nullptr);
+    (void)end_with(worker, nullptr, fails ? "fail" : "pause", with_cause(error), nullptr);
 }
 
 } // namespace stride::process

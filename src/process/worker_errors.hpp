@@ -58,9 +58,12 @@ bool handle_rebuild_error(Worker *worker, const catalog::DroppedIndex &dropped, 
 // An error before a split was claimed: fails or pauses the job.
 void record_planning_error(Worker *worker, ErrorData *error);
 
-// Waits before the next attempt at planning, the first of which has number 1.  False when there is to be none: the error does
-// not pass, there were retry_limit attempts, or the worker is asked to stop.
+// Waits before the next attempt at planning or at claiming, the first of which has number 1.  False when there is to be
+// none: the error does not pass, there were retry_limit attempts, or the worker is asked to stop.
 bool wait_before_retry(Worker *worker, int attempt, const ErrorData *error);
+
+// Waits a while of the time until the next attempt, and shows what for.
+void nap(const Worker &worker, double left_ms, int failed, const char *error);
 
 // An error that another try may not meet again, or that another worker of ours caused.
 bool is_transient(const ErrorData *error);
