@@ -100,7 +100,7 @@ int64 insert_job(const Job &job);
 List *unfinished_jobs(); // List of Job *, by priority descending, then id
 void set_state(int64 job_id, core::JobState state, const char *reason);
 void set_reason(int64 job_id, const char *reason);
-void mark_started(int64 job_id);                        // -> running, a new run; with started_at if it is the first
+void mark_started(int64 job_id, int64 rows_before);     // -> running, a new run; with started_at if it is the first
 void mark_finished(int64 job_id, core::JobState state); // with finished_at
 void mark_requeued(int64 job_id, const Home &home);     // a new attempt; clears the error
 void set_failed_starts(int64 job_id, int32 failed_starts);

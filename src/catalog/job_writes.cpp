@@ -20,10 +20,9 @@ constinit pg::FixedStatement update_reason = {
 constinit pg::FixedStatement update_started = {
     "UPDATE stride_catalog.job SET state = 'running', state_reason = NULL,"
     " started_at = coalesce(started_at, clock_timestamp()), run_started_at = clock_timestamp(),"
-    " run_rows_before = (SELECT coalesce(sum(rows_read), 0) FROM stride_catalog.split WHERE job_id = $1)"
-    " WHERE job_id = $1",
-    1,
-    {INT8OID},
+    " run_rows_before = $2 WHERE job_id = $1",
+    2,
+    {INT8OID, INT8OID},
     nullptr};
 
 constinit pg::FixedStatement update_finished = {
@@ -135,8 +134,8 @@ void set_reason(int64 job_id, const char *reason) {
     pg::run_fixed(update_reason, {pg::arg_int64(job_id), pg::arg_text(reason)});
 }
 
-void mark_started(int64 job_id) {
-    pg::run_fixed(update_started, {pg::arg_int64(job_id)});
+void mark_started(int64 job_id, int64 rows_before) {
+    pg::run_fixed(update_started, {pg::arg_int64(job_id), pg::arg_int64(rows_before)});
 }
 
 void mark_finished(int64 job_id, core::JobState state) {

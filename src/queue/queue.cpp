@@ -120,6 +120,8 @@ long advance_queued(Queue *queue, Job *job) {
     const char *reason = nullptr;
     const catalog::SplitCounts counts = catalog::count_splits(job->job_id);
     const bool finished = counts.all > 0 && counts.done == counts.all;
+    // Workers that are started here may have walked rows of the run before the job is moved.
+    job->run_rows_before = counts.rows_read;
     shared::begin_run(MyDatabaseId, job->job_id, 0);
     if (!finished && top_up(queue, *job, counts, &reason) == 0) {
         catalog::set_reason(job->job_id, reason);

@@ -4,6 +4,7 @@
 
 #include "catalog/dropped_index.hpp"
 #include "catalog/reject.hpp"
+#include "catalog/split.hpp"
 #include "pipeline/transform.hpp"
 #include "queue/rebind.hpp"
 #include "queue/transition.hpp"
@@ -37,6 +38,7 @@ void resume(Job *job, const Actor &by) {
         shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::chunks, shared::Stop::none);
         shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::indexes, shared::Stop::none);
         shared::begin_run(MyDatabaseId, job->job_id, 0);
+        job->run_rows_before = catalog::count_splits(job->job_id).rows_read;
         move_job(job, JobState::running, by, "resume", nullptr);
         return;
     }

@@ -34,7 +34,7 @@ void move_job(catalog::Job *job, JobState to, const catalog::Actor &by, const ch
         catalog::forget_failures(job->job_id);
         catalog::retry_dropped_indexes(job->job_id);
     } else if (to == JobState::running) {
-        catalog::mark_started(job->job_id);
+        catalog::mark_started(job->job_id, job->run_rows_before);
     } else {
         catalog::set_state(job->job_id, to, reason);
     }
