@@ -99,11 +99,9 @@ bool crashed(const pg::Row &row) {
     return strcmp(row.text(2), "running") == 0 && shared::has_crash_mark(row.int64_or(3, 0));
 }
 
-} // namespace
-
-bool claim_split(int64 job_id, int64 cookie, int64 limit, Split *claimed, BackOff *back_off) {
+// Locks what the statement finds, and chooses the first split that can be claimed, as it will be once it is.
+bool choose(pg::FixedStatement &statement, int64 job_id, Split *chosen, BackOff *back_off) {
     bool found = false;
-    *back_off = BackOff{-1, 0, nullptr};
     const auto look = [&](const pg::Row &row) {
         if (found) return;
         const double wait_ms = row.double_or(10, 0);
@@ -113,32 +111,49 @@ bool claim_split(int64 job_id, int64 cookie, int64 limit, Split *claimed, BackOf
             return;
         }
         found = true;
-        *claimed = Split{job_id,
-                         row.int32_or(1, 0),
-                         row.int32_or(15, 0),
-                         row.int64_or(4, 0) + 1,
-                         row.array(5),
-                         row.array(6),
-                         row.array(7),
-                         row.int32_or(8, 0),
-                         row.int32_or(9, 0),
-                         row.int32_or(12, 0),
-                         row.int64_or(13, 0),
-                         0};
+        *chosen = Split{job_id,
+                        row.int32_or(1, 0),
+                        row.int32_or(15, 0),
+                        row.int64_or(4, 0) + 1,
+                        row.array(5),
+                        row.array(6),
+                        row.array(7),
+                        row.int32_or(8, 0),
+                        row.int32_or(9, 0),
+                        row.int32_or(12, 0),
+                        row.int64_or(13, 0),
+                        0};
         if (!crashed(row)) return;
-        claimed->crashes++;
-        claimed->crashed_cookie = row.int64_or(3, 0);
-        claimed->suspect_rows = Max(1, 2 * row.int64_or(14, 0));
+        chosen->crashes++;
+        chosen->crashed_cookie = row.int64_or(3, 0);
+        chosen->suspect_rows = Max(1, 2 * row.int64_or(14, 0));
     };
-    const NullableDatum now = pg::arg(TimestampTzGetDatum(pg::now()));
-    pg::read_fixed(select_free, {pg::arg_int64(job_id), now}, look);
-    if (!found) pg::read_fixed(select_candidates, {pg::arg_int64(job_id), now}, look);
-    if (!found) return false;
+    pg::read_fixed(statement, {pg::arg_int64(job_id), pg::arg(TimestampTzGetDatum(pg::now()))}, look);
+    return found;
+}
+
+void write_claim(const Split &split, int64 cookie, int64 limit) {
     // A worker that crashes in its first chunk leaves this limit behind: the next one's suspicion is no wider than the chunk was.
-    limit = limit_of_suspects(limit, claimed->suspect_rows);
+    limit = limit_of_suspects(limit, split.suspect_rows);
     pg::run_fixed(update_claim,
-                  {pg::arg_int64(job_id), pg::arg_int32(claimed->split), pg::arg_int64(cookie), pg::arg_int64(limit),
-                   pg::arg_int32(claimed->crashes), pg::arg_int64(claimed->suspect_rows)});
+                  {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(cookie), pg::arg_int64(limit),
+                   pg::arg_int32(split.crashes), pg::arg_int64(split.suspect_rows)});
+}
+
+} // namespace
+
+bool claim_split(int64 job_id, int64 cookie, int64 limit, Split *claimed, BackOff *back_off) {
+    *back_off = BackOff{-1, 0, nullptr};
+    if (!choose(select_free, job_id, claimed, back_off) && !choose(select_candidates, job_id, claimed, back_off))
+        return false;
+    write_claim(*claimed, cookie, limit);
+    return true;
+}
+
+bool claim_free_split(int64 job_id, int64 cookie, int64 limit, Split *claimed) {
+    BackOff unused = {-1, 0, nullptr};
+    if (!choose(select_free, job_id, claimed, &unused)) return false;
+    write_claim(*claimed, cookie, limit);
     return true;
 }
 

@@ -63,6 +63,9 @@ struct BackOff {
 };
 bool claim_split(int64 job_id, int64 cookie, int64 limit, Split *claimed, BackOff *back_off);
 
+// As claim_split, but takes none other than a split that is pending and does not back off, and locks no more than that one.
+bool claim_free_split(int64 job_id, int64 cookie, int64 limit, Split *claimed);
+
 // First statement of a chunk: locks the split's row if the epoch is still ours and re-reads its bounds.  False = fenced.
 bool fence(Split *split);
 
@@ -102,9 +105,9 @@ void back_off(const Split &split, double delay_ms, const char *error, int32 retr
 // Gives the split back (pause, surplus worker, end of the job); nothing happens if the epoch is no longer ours.
 void give_back(const Split &split, int32 retries);
 
-// The split that is worth halving most: running, with at least one stored sample key strictly between its position and its
-// upper bound.  `compare` orders stored keys.  Takes the row's lock, lowers its upper bound and inserts the upper half as a
-// pending split, in this transaction.  False if no split can be halved.
+// The split that is worth halving most: running, with stored sample keys between its position and its upper bound, and more
+// rows there than its worker does in a chunk.  `compare` orders stored keys.  Takes the row's lock, lowers its upper bound and
+// inserts the upper half as a pending split, in this transaction.  False if no split can be halved.
 using CompareKeys = int (*)(int32 leaf, ArrayType *a, ArrayType *b, void *context);
 bool halve_largest(int64 job_id, CompareKeys compare, void *context);
 
@@ -113,9 +116,10 @@ struct SplitCounts {
     int64 all;
     int64 done;
     int64 claimable; // pending and not backing off, or running under a worker that is gone
-    int64 halvable;  // running, with stored sample keys inside
+    int64 halvable;  // running, with stored sample keys inside, and more than a chunk ahead
     int64 rejected;  // rows, of all splits
     int64 rows_read;
+    int64 rows_estimate;
 };
 SplitCounts count_splits(int64 job_id);
 

@@ -42,15 +42,15 @@ constinit pg::FixedStatement select_halvable = {"SELECT split FROM stride_catalo
                                                 nullptr};
 
 constinit pg::FixedStatement read_halvable = {
-    "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read, leaf FROM stride_catalog.split"
-    " WHERE job_id = $1 AND split = $2 AND state = 'running'",
+    "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read, leaf, chunk_limit"
+    " FROM stride_catalog.split WHERE job_id = $1 AND split = $2 AND state = 'running'",
     2,
     {INT8OID, INT4OID},
     nullptr};
 
 constinit pg::FixedStatement lock_halvable = {
-    "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read, leaf FROM stride_catalog.split"
-    " WHERE job_id = $1 AND split = $2 AND state = 'running' FOR UPDATE",
+    "SELECT position_key, upper_key, lower_sample, upper_sample, rows_estimate, rows_read, leaf, chunk_limit"
+    " FROM stride_catalog.split WHERE job_id = $1 AND split = $2 AND state = 'running' FOR UPDATE",
     2,
     {INT8OID, INT4OID},
     nullptr};
@@ -77,7 +77,8 @@ constinit pg::FixedStatement insert_upper_half = {
 
 constinit pg::FixedStatement select_states = {
     "SELECT state = 'done', state = 'running', cookie, not_before > $2,"
-    " upper_sample - lower_sample > 1 AND suspect_rows = 0, rows_rejected, rows_read"
+    " upper_sample - lower_sample > 1 AND suspect_rows = 0 AND rows_estimate - rows_read > chunk_limit, rows_rejected,"
+    " rows_read, rows_estimate"
     " FROM stride_catalog.split WHERE job_id = $1",
     2,
     {INT8OID, TIMESTAMPTZOID},
@@ -105,20 +106,15 @@ struct Halvable {
     int32 lower_sample;
     int32 upper_sample;
     int64 rows_read;
-    int64 rows_left;
+    int64 rows_estimate;
+    int64 chunk_limit; // the rows that its worker's present chunk, or the one before, may have
 };
 
 // The split as it stands, by either of the two statements; false if it does not run any more.
 bool look_at(pg::FixedStatement &statement, int64 job_id, int32 split, Halvable *found) {
     return pg::read_fixed(statement, {pg::arg_int64(job_id), pg::arg_int32(split)}, [&](const pg::Row &row) {
-               const int64 rows_read = row.int64_or(6, 0);
-               *found = Halvable{row.int32_or(7, 0),
-                                 row.array(1),
-                                 row.array(2),
-                                 row.int32_or(3, 0),
-                                 row.int32_or(4, 0),
-                                 rows_read,
-                                 Max(static_cast<int64>(0), row.int64_or(5, 0) - rows_read)};
+               *found = Halvable{row.int32_or(7, 0), row.array(1),         row.array(2),         row.int32_or(3, 0),
+                                 row.int32_or(4, 0), row.int64_or(6, 0), row.int64_or(5, 0), row.int64_or(8, 0)};
            }) > 0;
 }
 
@@ -142,16 +138,23 @@ SampledKey *keys_ahead(int64 job_id, const Halvable &split, CompareKeys compare,
     return keys;
 }
 
+// What its worker does in one chunk is not shared: the other half would cost more than it saves.  The keys tell how much is
+// ahead even where the estimate was too low.
+bool is_worth_halving(const Halvable &split, int ahead) {
+    return ahead > 0 && split.rows_estimate * ahead / (split.upper_sample - split.lower_sample) > split.chunk_limit;
+}
+
 bool halve(int64 job_id, int32 split, CompareKeys compare, void *context) {
     Halvable half = {};
     if (!look_at(lock_halvable, job_id, split, &half)) return false;
     int ahead;
     const SampledKey *keys = keys_ahead(job_id, half, compare, context, &ahead);
-    if (ahead == 0) return false;
+    if (!is_worth_halving(half, ahead)) return false;
     const SampledKey &middle = keys[ahead / 2];
-    const int64 moved = half.rows_left / 2;
+    const int64 rows_left = Max(static_cast<int64>(0), half.rows_estimate - half.rows_read);
+    const int64 moved = rows_left / 2;
     pg::run_fixed(update_upper, {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_array(middle.key),
-                                 pg::arg_int32(middle.ordinal), pg::arg_int64(half.rows_read + half.rows_left - moved)});
+                                 pg::arg_int32(middle.ordinal), pg::arg_int64(half.rows_read + rows_left - moved)});
     pg::run_fixed(insert_upper_half,
                   {pg::arg_int64(job_id), pg::arg_array(middle.key), pg::arg_array(half.upper),
                    pg::arg_int32(middle.ordinal), pg::arg_int32(half.upper_sample), pg::arg_int64(moved),
@@ -213,7 +216,7 @@ bool halve_largest(int64 job_id, CompareKeys compare, void *context) {
         if (look_at(read_halvable, job_id, split, &half)) (void)keys_ahead(job_id, half, compare, context, &ahead);
         // One row is locked and no more: its worker holds it for the length of a chunk, and whoever waited for a second one
         // would meet another idle worker that came the other way.
-        if (ahead > 0) return halve(job_id, split, compare, context);
+        if (is_worth_halving(half, ahead)) return halve(job_id, split, compare, context);
     }
     return false;
 }
@@ -225,6 +228,7 @@ SplitCounts count_splits(int64 job_id) {
                        counts.all++;
                        counts.rejected += row.int64_or(6, 0);
                        counts.rows_read += row.int64_or(7, 0);
+                       counts.rows_estimate += row.int64_or(8, 0);
                        if (row.bool_or(1, false)) {
                            counts.done++;
                        } else if (row.bool_or(2, false)) {

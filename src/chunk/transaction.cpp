@@ -142,6 +142,10 @@ void run_chunk(Work &work, const Identity &identity, catalog::Split *split, cons
     const instr_time checkpoint_start = pg::start_clock();
     work.settle();
     checkpoint(work, identity, *split, limits.rows, measured, started_at, *carry, wal_before);
+    // A claim of its own would be another commit to wait for.  It may not be lost in a crash, which is counted by it.
+    if (measured.reach.reached_end)
+        result->has_next =
+            catalog::claim_free_split(split->job_id, identity.cookie, limits.next_rows, &result->next);
     const double checkpoint_ms = pg::milliseconds_since(checkpoint_start);
     STRIDE_TEST_POINT("before_commit");
     shared::set_phase(identity.slot, shared::Phase::committing);

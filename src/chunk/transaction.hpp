@@ -54,6 +54,7 @@ struct Identity {
     Oid owner; // current, session and outer user must all be this role
     int32 worker;
     int32 attempt;
+    int64 cookie; // by which its worker claims splits
     Oid extension; // locked first, so that DROP EXTENSION waits for the chunk before it has locked anything itself
     shared::WorkerSlot *slot;
 };
@@ -72,11 +73,14 @@ struct Result {
     Outcome outcome;
     Reach reach;    // also of a chunk that failed, once it has looked ahead; else 0 rows
     double work_ms; // from the fence to the end of the commit
+    bool has_next;  // the chunk ended its split, and its transaction claimed this one
+    catalog::Split next;
 };
 
 struct Limits {
     int64 rows;
-    int time_ms; // of the work, without fence, checkpoint and commit; 0 = none
+    int time_ms;     // of the work, without fence, checkpoint and commit; 0 = none
+    int64 next_rows; // of the first chunk of a split that is claimed with the end of this one, about
 };
 
 // Runs one chunk of at most `limits.rows` driving rows in a transaction of its own.  `split` and `carry` are brought up to date.

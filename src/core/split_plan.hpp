@@ -7,6 +7,7 @@
 // (key of its lower ordinal, key of its upper ordinal].
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 
@@ -14,7 +15,17 @@
 
 namespace stride::core {
 
-inline constexpr int splits_per_worker = 8;
+inline constexpr int most_splits_per_worker = 8;
+inline constexpr int least_splits_per_worker = 2;
+inline constexpr int chunks_per_split = 2; // of the first size: a smaller split is hardly worth its claim and its last, short chunk
+
+// How many splits a walk of about `rows` rows gets for its workers: many enough that they end together, few enough that
+// they are worth their while.
+constexpr int wanted_splits(double rows, long long chunk_rows, int workers) noexcept {
+    const double most = 1.0 * most_splits_per_worker * std::max(1, workers);
+    const double least = 1.0 * least_splits_per_worker * std::max(1, workers);
+    return static_cast<int>(std::clamp(rows / static_cast<double>(chunks_per_split * std::max(1LL, chunk_rows)), least, most));
+}
 
 // The number of splits that `samples` keys can bound when `wanted` are asked for: no more than the gaps, at least 1.
 constexpr int split_count(int samples, int wanted) noexcept {

@@ -264,17 +264,22 @@ void show_activity(const Worker &worker, const catalog::Split &split, int64 limi
     pg_atomic_write_u64(&worker.slot->chunk_rows, static_cast<uint64>(limit));
 }
 
-// Runs the chunks of one split.  False when the worker is to end.
-bool run_split(Worker *worker, catalog::Split *split) {
-    const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt,
-                                      worker->extension, worker->slot};
+// False when the worker is to end.
+bool begin_split(Worker *worker, const catalog::Split &split) {
     worker->carry.retries = 0;
     worker->bisect = {};
-    if (split->crashed_cookie != 0) shared::drop_crash_mark(split->crashed_cookie);
-    if (split->crashes >= crashes_to_pause) {
-        record_crashes(worker, *split);
-        return false;
-    }
+    if (split.crashed_cookie != 0) shared::drop_crash_mark(split.crashed_cookie);
+    if (split.crashes < crashes_to_pause) return true;
+    record_crashes(worker, split);
+    return false;
+}
+
+// Runs the chunks of one split, and of those that were claimed with the end of the one before.  False when the worker is to
+// end.
+bool run_splits(Worker *worker, catalog::Split *split) {
+    const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt,
+                                      worker->order.cookie, worker->extension,   worker->slot};
+    if (!begin_split(worker, *split)) return false;
     for (;;) {
         // The fence reads the split's keys anew; those of the last chunk go with its memory.
         split->lower = split->position = split->upper = nullptr;
@@ -294,8 +299,8 @@ bool run_split(Worker *worker, catalog::Split *split) {
         pgstat_report_activity(STATE_RUNNING, worker->activity);
         chunk::Result result = {};
         ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
-            chunk::run_chunk(work, identity, split, chunk::Limits{limit, worker->settings.chunk_timeout},
-                             &worker->carry, &result);
+            const chunk::Limits limits = {limit, worker->settings.chunk_timeout, worker->sizer.rows()};
+            chunk::run_chunk(work, identity, split, limits, &worker->carry, &result);
         });
         if (error != nullptr) {
             pg::end_time_limit();
@@ -309,7 +314,10 @@ bool run_split(Worker *worker, catalog::Split *split) {
         if (result.outcome == chunk::Outcome::fenced) return true;
         worker->bisect.passed(result.reach.rows);
         if (limit == worker->sizer.rows()) worker->sizer.record(result.reach.rows, result.work_ms);
-        if (result.outcome == chunk::Outcome::split_done) return true;
+        if (result.outcome != chunk::Outcome::split_done) continue;
+        if (!result.has_next) return true;
+        *split = result.next;
+        if (!begin_split(worker, *split)) return false;
     }
 }
 
@@ -356,7 +364,7 @@ void worker_main() {
     bool goes_on = true;
     while (goes_on && !asked_to_stop(worker) && claim(&worker, &split)) {
         shared::set_crash_mark(worker.order.cookie);
-        goes_on = run_split(&worker, &split);
+        goes_on = run_splits(&worker, &split);
         shared::clear_crash_mark();
     }
     hand_back_pages(worker);

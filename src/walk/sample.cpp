@@ -131,15 +131,6 @@ Sample read_all_keys(Relation source, const Key &key, int wanted) {
     return sample;
 }
 
-// Rows by the size of the table and what is known of it, without a look inside.
-double estimate_rows(Relation relation) {
-    BlockNumber pages;
-    double rows;
-    double all_visible;
-    estimate_rel_size(relation, nullptr, &pages, &rows, &all_visible);
-    return Max(1.0, rows);
-}
-
 } // namespace
 
 KeyText greatest_key(Relation source, const Key &key) {
@@ -148,6 +139,14 @@ KeyText greatest_key(Relation source, const Key &key) {
     const char *sql = ordered_keys_sql(source, key, true, 1);
     run_plan(plan_in_key_order(analyse_own(sql), sql, key), sql, &last.receiver);
     return last.rows > 0 ? key_to_text(key, last.values) : nullptr;
+}
+
+double estimate_rows(Relation relation) {
+    BlockNumber pages;
+    double rows;
+    double all_visible;
+    estimate_rel_size(relation, nullptr, &pages, &rows, &all_visible);
+    return Max(1.0, rows);
 }
 
 Sample sample_keys(Relation source, Relation relation, const Key &key, int wanted, BlockNumber max_blocks) {

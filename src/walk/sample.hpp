@@ -17,6 +17,9 @@ struct Sample {
 // The greatest key that the source has in the table that is walked; nullptr if no row is visible.
 KeyText greatest_key(Relation source, const Key &key);
 
+// Rows by the size of the table and what is known of it, without a look inside; 1 at least.
+double estimate_rows(Relation relation);
+
 // Samples at most `wanted` keys of `relation`, the table that is walked for `source`: from all blocks if there are at most
 // `max_blocks`, else from about that many, taken at random; none are read for fewer than two keys.  Of a foreign table
 // all keys are read, in order, and raise what the look ahead would (peek.hpp).  Raises 0A000 for a relation whose access method cannot be sampled by blocks.

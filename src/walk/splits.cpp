@@ -6,6 +6,7 @@
 
 #include "catalog/split.hpp"
 #include "catalog/work_table.hpp"
+#include "core/chunk_sizer.hpp"
 #include "core/split_plan.hpp"
 #include "pg/session.hpp"
 #include "walk/spool.hpp"
@@ -23,7 +24,8 @@ struct Planning {
     Oid source;
     ArrayType *wanted_key;
     double pages; // of all leaves
-    int splits_wanted;
+    int workers;
+    int64 chunk_rows; // of a first chunk
     int splits;
     int next_ordinal;
 };
@@ -75,9 +77,14 @@ void plan_leaf(Planning *planning, Relation source, const catalog::Leaf &leaf) {
         int nkeys = sample.nkeys;
         while (nkeys > 0 && compare_keys(key, sample.keys[nkeys - 1], sample.upper) >= 0)
             nkeys--;
-        write_plan(planning, leaf, sample, nkeys, static_cast<int>(planning->splits_wanted * share + 0.5));
+        const int splits = core::wanted_splits(sample.rows_estimate / share, planning->chunk_rows, planning->workers);
+        write_plan(planning, leaf, sample, nkeys, static_cast<int>(splits * share + 0.5));
     }
     table_close(relation, NoLock);
+}
+
+int64 first_chunk_rows(const catalog::Job &job) {
+    return job.chunk_rows > 0 ? job.chunk_rows : core::ChunkSizer::start_rows;
 }
 
 double pages_of_all(List *leaves) {
@@ -95,9 +102,22 @@ double pages_of_all(List *leaves) {
 
 } // namespace
 
+double estimate_rows(List *leaves) {
+    double rows = 0;
+    ListCell *cell;
+    foreach (cell, leaves) {
+        const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(lfirst(cell));
+        if (!leaf->walked) continue;
+        Relation relation = table_open(leaf->relation, AccessShareLock);
+        rows += estimate_rows(relation);
+        table_close(relation, NoLock);
+    }
+    return rows;
+}
+
 void plan_splits(const catalog::Job &job, List *leaves, int workers) {
     Planning planning = {
-        job.job_id, job.source, job.wanted_key, pages_of_all(leaves), core::splits_per_worker * Max(1, workers), 0, 0};
+        job.job_id, job.source, job.wanted_key, pages_of_all(leaves), workers, first_chunk_rows(job), 0, 0};
     Relation source = table_open(job.source, AccessShareLock);
     PushActiveSnapshot(GetTransactionSnapshot());
     const int nest_level = pg::pin_search_path();
@@ -118,7 +138,9 @@ void plan_saved_keys(const catalog::Job &job, List *leaves, const int64 *saved, 
     double all = 0;
     for (int i = 0; i < list_length(leaves); i++)
         all += static_cast<double>(saved[i]);
-    Planning planning = {job.job_id, job.source, job.wanted_key, 0, core::splits_per_worker * Max(1, workers), 0, 0};
+    const int64 chunk_rows = first_chunk_rows(job);
+    Planning planning = {job.job_id, job.source, job.wanted_key, 0, workers, chunk_rows, 0, 0};
+    const int splits = core::wanted_splits(all, chunk_rows, workers);
     int64 before = 0;
     for (int i = 0; i < list_length(leaves); i++) {
         const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(list_nth(leaves, i));
@@ -126,7 +148,7 @@ void plan_saved_keys(const catalog::Job &job, List *leaves, const int64 *saved, 
         if (saved[i] == 0) continue;
         const double share = static_cast<double>(saved[i]) / all;
         const Sample sample = sample_between(before, before + saved[i], static_cast<int>(wanted_samples * share));
-        const int wanted = static_cast<int>(planning.splits_wanted * share + 0.5);
+        const int wanted = static_cast<int>(splits * share + 0.5);
         write_plan(&planning, *leaf, sample, sample.nkeys,
                    static_cast<int>(Min(static_cast<int64>(wanted), 1 + saved[i] / saved_keys_a_split)));
         before += saved[i];

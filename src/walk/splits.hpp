@@ -15,4 +15,7 @@ void plan_splits(const catalog::Job &job, List *leaves, int workers);
 // `leaves`, one leaf's after the other's.
 void plan_saved_keys(const catalog::Job &job, List *leaves, const int64 *saved, int workers);
 
+// About how many rows the tables that are walked have, without a look inside.
+double estimate_rows(List *leaves);
+
 } // namespace stride::walk

@@ -20,6 +20,16 @@ BOOST_AUTO_TEST_CASE(no_more_splits_than_gaps) {
     BOOST_TEST(split_count(100, -5) == 1);
 }
 
+BOOST_AUTO_TEST_CASE(small_walks_get_few_splits_and_large_ones_no_more_than_eight_a_worker) {
+    BOOST_TEST(wanted_splits(0, 1000, 2) == 4);
+    BOOST_TEST(wanted_splits(5000, 1000, 2) == 4);
+    BOOST_TEST(wanted_splits(20000, 1000, 2) == 10);
+    BOOST_TEST(wanted_splits(1e12, 1000, 2) == 16);
+    BOOST_TEST(wanted_splits(20000, 10000000, 1) == 2);
+    BOOST_TEST(wanted_splits(300, 1, 3) == 24);
+    BOOST_TEST(wanted_splits(300, 0, 0) == 8); // whatever is asked for, one worker and one row a chunk
+}
+
 BOOST_AUTO_TEST_CASE(a_known_plan) {
     // 7 keys make 8 gaps: 2 a split.
     std::array<int, 4> bounds{};
