@@ -7,9 +7,11 @@
 #include "job/leaves.hpp"
 #include "job/spool.hpp"
 #include "pipeline/source.hpp"
+#include "queue/automatic.hpp"
 #include "settings/settings.hpp"
 #include "shared/area.hpp"
 #include "sink/index_choice.hpp"
+#include "walk/splits.hpp"
 
 namespace stride::api {
 namespace {
@@ -29,6 +31,14 @@ void put(const Items &items, const char *item, const char *value) {
 const char *chunk_rows_text(const catalog::Job &job, const settings::Settings &settings) {
     if (job.chunk_rows > 0) return psprintf("%d", job.chunk_rows);
     return psprintf("adapts to %d ms a chunk", settings.chunk_time);
+}
+
+const char *workers_text(const job::Prepared &prepared) {
+    const catalog::Job *job = prepared.job;
+    if (job->workers > 0) return psprintf("%d", job->workers);
+    const double rows = prepared.work_table == nullptr ? walk::estimate_rows(prepared.leaves)
+                                                       : job::estimate_spool(*prepared.work_table).rows;
+    return psprintf("automatic (%d now)", queue::automatic_start(job->owner, rows));
 }
 
 const char *on_error_text(const catalog::Job &job) {
@@ -142,7 +152,7 @@ void put_job(const Items &items, const job::Prepared &prepared) {
     put(items, "sink", job->sink);
     put(items, "sink reason", job->sink_reason);
     put_indexes(items, *job);
-    put(items, "workers", job->workers == 0 ? "chosen at start" : psprintf("%d", job->workers));
+    put(items, "workers", workers_text(prepared));
     put(items, "chunk rows", chunk_rows_text(*job, settings));
     put(items, "on error", on_error_text(*job));
     put(items, "delivery", settings.delivery_at_least_once ? "at least once" : "exactly once");

@@ -20,6 +20,7 @@
 #include "pg/background.hpp"
 #include "process/rebuild.hpp"
 #include "process/worker_errors.hpp"
+#include "queue/automatic.hpp"
 #include "shared/crash_mark.hpp"
 #include "shared/wakeup.hpp"
 #include "shared/worker_slots.hpp"
@@ -137,8 +138,8 @@ void save_source_if_any(Worker *worker) {
 
 void plan_job(const Worker &worker) {
     const catalog::Job &job = *worker.job;
-    // A job that chooses its number of workers may come to need as many splits as it may have workers.
-    const int workers = job.workers > 0 ? job.workers : settings::max_workers_per_job;
+    // Where a job that chooses its number of workers takes more than a core each, they halve splits.
+    const int workers = job.workers > 0 ? job.workers : queue::automatic_start();
     if (job.retry_of != 0) {
         job::plan_retry(job, workers);
     } else if (job::saves_keys(job)) {

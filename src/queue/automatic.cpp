@@ -15,8 +15,12 @@ namespace {
 // A job that chooses by itself, in the queue's memory.
 struct Automatic {
     int64 job_id;
+    bool lasts; // was still at work when it was first looked at
     core::WorkerCount law;
 };
+
+// What one worker walks in less time than another needs to start.
+constexpr int64 small_rows = 20000;
 
 int cores() {
     return Max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
@@ -52,7 +56,7 @@ Automatic *find_or_add(Queue *queue, int64 job_id) {
     const int left = shared::workers_wanted(MyDatabaseId, job_id);
     MemoryContext previous = MemoryContextSwitchTo(queue->memory);
     automatic = static_cast<Automatic *>(palloc(sizeof(Automatic)));
-    *automatic = Automatic{job_id, core::WorkerCount(cores(), left > 0 ? left : cores())};
+    *automatic = Automatic{job_id, left > 0, core::WorkerCount(cores(), left > 0 ? left : cores())};
     queue->automatic = lappend(queue->automatic, automatic);
     MemoryContextSwitchTo(previous);
     return automatic;
@@ -76,7 +80,17 @@ core::WorkersLook look_at(int64 job_id) {
 
 } // namespace
 
-int wanted_workers(Queue *queue, const catalog::Job &job) {
+int automatic_start() {
+    return Min(cores(), settings::max_workers_per_job);
+}
+
+int automatic_start(Oid owner, double rows) {
+    const shared::Caps caps = {settings::max_workers, settings::max_workers_per_job, settings::max_workers_per_role};
+    const int spare = shared::count_spare(MyDatabaseId, owner, 0, caps);
+    return rows <= small_rows ? 1 : Max(1, Min(automatic_start(), spare));
+}
+
+int wanted_workers(Queue *queue, const catalog::Job &job, int64 rows) {
     if (job.workers > 0) return job.workers;
     const shared::Caps caps = {settings::max_workers, settings::max_workers_per_job, settings::max_workers_per_role};
     Automatic *automatic = find_or_add(queue, job.job_id);
@@ -85,8 +99,9 @@ int wanted_workers(Queue *queue, const catalog::Job &job) {
     const int most = queue->starving && running > 1 ? running - 1
                                                     : running + shared::count_spare(MyDatabaseId, job.owner, job.job_id, caps);
     automatic->law.limit(most);
-    shared::set_workers_wanted(MyDatabaseId, job.job_id, automatic->law.wanted());
-    return automatic->law.wanted();
+    const int wanted = rows > small_rows || automatic->lasts ? automatic->law.wanted() : 1;
+    shared::set_workers_wanted(MyDatabaseId, job.job_id, wanted);
+    return wanted;
 }
 
 bool look_at_workers(Queue *queue) {
@@ -101,7 +116,8 @@ bool look_at_workers(Queue *queue) {
         }
         const int before = automatic->law.wanted();
         automatic->law.look(look_at(automatic->job_id));
-        changed = changed || automatic->law.wanted() != before;
+        changed = changed || !automatic->lasts || automatic->law.wanted() != before;
+        automatic->lasts = true;
     }
     return changed;
 }

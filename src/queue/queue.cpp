@@ -80,7 +80,7 @@ bool may_start_spare(Queue *queue) {
 // Tops a job's workers up; *reason says why there are fewer than wanted.
 int top_up(Queue *queue, const Job &job, const catalog::SplitCounts &counts, const char **reason) {
     int running = shared::count_workers(MyDatabaseId, job.job_id);
-    const int wanted = wanted_workers(queue, job);
+    const int wanted = wanted_workers(queue, job, counts.rows_estimate);
     const bool planned = counts.all > 0;
     int64 useful = planned ? counts.claimable : (running == 0 ? 1 : 0);
     if (planned && useful == 0 && counts.halvable > 0 && running < wanted && may_start_spare(queue)) useful = 1;
@@ -96,7 +96,7 @@ int top_up(Queue *queue, const Job &job, const catalog::SplitCounts &counts, con
 
 // As many workers as there are indexes to be rebuilt, up to those wanted.
 void top_up_rebuild(Queue *queue, const Job &job, const catalog::DroppedIndexCounts &dropped, const char **reason) {
-    const int64 useful = Min(static_cast<int64>(wanted_workers(queue, job)), dropped.due);
+    const int64 useful = Min(static_cast<int64>(wanted_workers(queue, job, PG_INT64_MAX)), dropped.due);
     for (int64 running = shared::count_workers(MyDatabaseId, job.job_id); running < useful; running++) {
         *reason = start_worker(queue, job, shared::Task::indexes);
         if (*reason != nullptr) break;

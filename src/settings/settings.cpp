@@ -16,7 +16,7 @@ constinit bool enable_superuser_jobs = true;
 constinit int max_workers = 4;
 constinit int max_workers_per_job = 8;
 constinit int max_workers_per_role = 8;
-constinit int default_workers = 2;
+constinit int default_workers = 0;
 
 namespace {
 
@@ -241,8 +241,8 @@ constexpr std::array entries{
                1000, 1, hour_ms, GUC_UNIT_MS, "How long throttle_query may take."),
     job_text("stride.time_window", PGC_USERSET, &session.time_window, &Settings::time_window, "", check_time_window,
              "Hours of the day in which a job runs, as in 22:00-06:00, in the submitter's time zone."),
-    number("stride.workers", PGC_USERSET, &default_workers, 2, 0, 64, 0,
-           "Workers of a job that does not say how many; 0 chooses by itself."),
+    number("stride.workers", PGC_USERSET, &default_workers, 0, 0, 64, 0,
+           "Workers of a job that does not say how many; 0 lets the job choose."),
     // GUC TABLE END
 };
 

@@ -44,7 +44,7 @@ extern bool enable_superuser_jobs; // stride.enable_superuser_jobs, sighup
 extern int max_workers;            // stride.max_workers, sighup: all jobs of the cluster
 extern int max_workers_per_job;    // superuser
 extern int max_workers_per_role;   // superuser
-extern int default_workers;        // stride.workers, user: what workers => NULL takes (2)
+extern int default_workers;        // stride.workers, user: what workers => NULL takes (0, chooses by itself)
 
 // Defines all GUCs and reserves the prefix; at _PG_init.
 void define_gucs();
