@@ -154,29 +154,35 @@ TupleDesc columns_of(const walk::Key &key) {
     return columns;
 }
 
-// Saves the keys of one table behind those that end with `last`; returns how many there are.
+// Saves the keys of one table behind those that end with `last`; returns how many there are.  Of the source itself they may be
+// found by a parallel plan.
 int64 save_leaf(const catalog::Job &job, Relation work_table, const catalog::Leaf &leaf, int64 last) {
     const int nest_level = pg::pin_search_path();
     const walk::Key key = key_of(job, leaf);
     const KeysQuery keys = keys_query(job, key);
-    const walk::Driving driving = {rt_fetch(keys.rtindex, keys.query->rtable), nullptr,
-                                   pg::ChildTable{job.source, leaf.relation}, walk::Access::any, key.index};
-    PlannedStmt *plan = walk::plan_walk(keys.query, job.stored_sql, driving).statement;
+    RangeTblEntry *entry = rt_fetch(keys.rtindex, keys.query->rtable);
+    PlannedStmt *plan;
+    if (leaf.relation == job.source) {
+        entry->inh = false;
+        plan = walk::plan_parallel(keys.query, job.stored_sql);
+    } else {
+        const walk::Driving driving = {entry, nullptr, pg::ChildTable{job.source, leaf.relation}, walk::Access::any,
+                                       key.index};
+        plan = walk::plan_walk(keys.query, job.stored_sql, driving).statement;
+    }
     pg::unpin(nest_level);
     return walk::save_rows(work_table, plan, job.stored_sql, last);
 }
 
-// All under one snapshot; saved[i] is the number of keys of the leaf at index i.
+// All under the active snapshot; saved[i] is the number of keys of the leaf at index i.
 void save_leaves(const catalog::Job &job, List *leaves, Oid work_table_oid, int64 *saved) {
     Relation work_table = table_open(work_table_oid, RowExclusiveLock);
-    PushActiveSnapshot(GetTransactionSnapshot());
     int64 last = 0;
     for (int i = 0; i < list_length(leaves); i++) {
         const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(list_nth(leaves, i));
         if (leaf->walked) saved[i] = save_leaf(job, work_table, *leaf, last);
         last += saved[i];
     }
-    PopActiveSnapshot();
     table_close(work_table, NoLock);
 }
 
@@ -255,9 +261,12 @@ void plan_saved_keys(const catalog::Job &job, int workers) {
         const walk::Key key = key_of(job, *first);
         if (const char *obstacle = saving_obstacle(job, leaves, key); obstacle != nullptr)
             raise_source_changed(job, obstacle);
+        // Also for the making of the table: an index may be built in parallel, which does not go without.
+        PushActiveSnapshot(GetTransactionSnapshot());
         const Oid work_table = catalog::create_work_table(columns_of(key));
         catalog::insert_work_table(job.job_id, catalog::WorkTable{work_table, nullptr, nullptr});
         save_leaves(job, leaves, work_table, saved);
+        PopActiveSnapshot();
     }
     STRIDE_TEST_POINT("after_spool");
     walk::plan_saved_keys(job, leaves, saved, workers);

@@ -68,6 +68,22 @@ is($node->sql("SELECT rows_read, rows_written, rows_vanished FROM stride.jobs WH
 is($node->sql('SELECT count(*) FILTER (WHERE n = 1), count(*) FILTER (WHERE n = 1 AND id > 4000), max(n) FROM counted'), '1000|0|1',
 	'stopped while walking: each row of the start that is left once, no other');
 
+# The keys of a table without partitions may be found by a parallel plan; the chunks, which look at the condition again, have none.
+$node->sql(<<'SQL');
+CREATE TABLE plain AS SELECT id FROM generate_series(1, 1000) AS id;
+ALTER TABLE plain ADD PRIMARY KEY (id);
+CREATE FUNCTION in_parallel(integer) RETURNS boolean STABLE PARALLEL SAFE LANGUAGE sql AS
+  $$ SELECT backend_type = 'parallel worker' FROM pg_stat_activity WHERE pid = pg_backend_pid() $$;
+ALTER DATABASE postgres SET min_parallel_table_scan_size = 0;
+ALTER DATABASE postgres SET parallel_setup_cost = 0;
+ALTER DATABASE postgres SET parallel_tuple_cost = 0;
+ALTER DATABASE postgres SET parallel_leader_participation = off;
+SQL
+$job = $node->submit('DELETE FROM plain WHERE in_parallel(id)', walk => q{'spool'});
+$node->wait_for_state($job, 'succeeded');
+is($node->sql("SELECT rows_read, rows_written, rows_filtered, rows_vanished FROM stride.jobs WHERE job_id = $job"), '1000|0|1000|0',
+	'the keys are found by parallel workers');
+
 # A dump takes the job along, but not its keys: it cannot go on.  One that has saved none yet does so where it is restored.
 $node->sql($fill);
 $node->set_point('after_commit:wait');
