@@ -6,6 +6,7 @@
 #include "catalog/transform.hpp"
 #include "job/leaves.hpp"
 #include "job/spool.hpp"
+#include "job/stream.hpp"
 #include "pipeline/source.hpp"
 #include "queue/automatic.hpp"
 #include "settings/settings.hpp"
@@ -128,6 +129,13 @@ void put_source(const Items &items, const job::Prepared &prepared) {
         return;
     }
     const job::SpoolEstimate estimate = job::estimate_spool(*prepared.work_table);
+    if (job::is_stream(*prepared.job)) {
+        put(items, "source", "the rows of a query, sent to the workers as one reader process finds them");
+        put(items, "source query", prepared.work_table->query);
+        put(items, "source rows",
+            "those that the query finds under one snapshot; a pause, or the early end of a process, begins anew");
+        return;
+    }
     put(items, "source", "the rows of a query, saved in a work table when the job is planned");
     put(items, "source query", prepared.work_table->query);
     put(items, "source rows",
@@ -148,17 +156,21 @@ void put_job(const Items &items, const job::Prepared &prepared) {
     if (job->transform != nullptr) put(items, "transform", catalog::function_name(job->transform).signature);
     put(items, "walk", job->walk);
     if (prepared.walk_reason != nullptr) put(items, "walk reason", prepared.walk_reason);
-    const catalog::Leaf *first = put_leaves(items, *job, prepared.leaves);
+    const catalog::Leaf *first = job::is_stream(*job) ? nullptr : put_leaves(items, *job, prepared.leaves);
     put(items, "sink", job->sink);
     put(items, "sink reason", job->sink_reason);
     put_indexes(items, *job);
     put(items, "workers", workers_text(prepared));
     put(items, "chunk rows", chunk_rows_text(*job, settings));
     put(items, "on error", on_error_text(*job));
-    put(items, "delivery", settings.delivery_at_least_once ? "at least once" : "exactly once");
+    put(items, "delivery",
+        settings.delivery_at_least_once ? "at least once"
+        : job::is_stream(*job)          ? "exactly once: a row that is sent again meets itself in the target"
+                                        : "exactly once");
     put(items, "time",
         settings.freeze_time ? "frozen in the statement, at the time of submission"
                              : "not frozen: each chunk sees its own");
+    if (job::is_stream(*job)) put(items, "chunk statement", job->stored_sql);
     if (first != nullptr) put(items, "chunk statement", job::chunk_statement_sql(*job, *first));
     ListCell *cell;
     foreach (cell, prepared.warnings)

@@ -74,6 +74,13 @@ NullableDatum arg_name(const char *name) {
     return pg::arg(NameGetDatum(copy));
 }
 
+constinit pg::FixedStatement select_run_events = {
+    "SELECT count(*) FROM stride_catalog.event WHERE job_id = $1 AND event = $2 AND event_id > coalesce("
+    "(SELECT max(event_id) FROM stride_catalog.event WHERE job_id = $1 AND to_state = 'queued'), 0)",
+    2,
+    {INT8OID, TEXTOID},
+    nullptr};
+
 } // namespace
 
 void append_request(int64 job_id, const char *action, Jsonb *arguments) {
@@ -101,6 +108,13 @@ void append_event(int64 job_id, const Actor &actor, const char *event, const cha
     pg::run_fixed(insert_event,
                   {pg::arg_int64(job_id), arg_name(actor.session_role), arg_name(actor.role), pg::arg_text(event),
                    pg::arg_text(from_state), pg::arg_text(to_state), pg::arg_text(detail)});
+}
+
+int64 count_run_events(int64 job_id, const char *event) {
+    int64 count = 0;
+    pg::read_fixed(select_run_events, {pg::arg_int64(job_id), pg::arg_text(event)},
+                   [&](const pg::Row &row) { count = row.int64_or(1, 0); });
+    return count;
 }
 
 void append_failure(const Failure &failure) {

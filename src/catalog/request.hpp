@@ -31,6 +31,9 @@ struct Actor {
 void append_event(int64 job_id, const Actor &actor, const char *event, const char *from_state, const char *to_state,
                   const char *detail);
 
+// How often an event was written since the job was last queued, at its submission or to be resumed.
+int64 count_run_events(int64 job_id, const char *event);
+
 // What ended an attempt at a chunk.  `policy` is what follows: "fail" or "pause".
 struct Failure {
     int64 job_id;

@@ -53,6 +53,10 @@ bool has_plan(int64 job_id);
 // Of a job that walks numbers which go on from leaf to leaf: the last one of the leaves before this one, 0 if there is none.
 int64 last_number_before(int64 job_id, int32 leaf);
 
+// Brings the splits back to their beginning, and forgets their chunks; waits for chunks in flight, and no later one of theirs can
+// commit.  False if no worker has ever had one of them: nothing was to be done.
+bool begin_splits_anew(int64 job_id);
+
 // Takes a split that is pending, or whose worker is gone, for this worker, whose next chunk will have at most `limit` rows:
 // raises its epoch.  Where the worker before crashed, twice the rows of its chunk come under suspicion.  False if there is none now;
 // *back_off then is that of the split that may be tried next.

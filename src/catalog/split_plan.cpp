@@ -34,6 +34,21 @@ constinit pg::FixedStatement select_has_plan = {
 constinit pg::FixedStatement select_last_number = {
     "SELECT max(upper_key[1]::bigint) FROM stride_catalog.split WHERE job_id = $1 AND leaf < $2", 2, {INT8OID, INT4OID}, nullptr};
 
+constinit pg::FixedStatement select_touched = {
+    "SELECT 1 FROM stride_catalog.split WHERE job_id = $1 AND epoch > 0 LIMIT 1", 1, {INT8OID}, nullptr};
+
+// Who had a split stays written there, so that whoever claims it next sees how that one ended.
+constinit pg::FixedStatement rewind_splits = {
+    "WITH chunks AS (DELETE FROM stride_catalog.chunk WHERE job_id = $1)"
+    " UPDATE stride_catalog.split SET state = CASE WHEN state = 'done' THEN 'pending' ELSE state END, epoch = epoch + 1,"
+    " position_key = lower_key, chunks = 0, attempts = 0, retries = 0, not_before = NULL, last_error = NULL,"
+    " rows_read = 0, rows_written = 0, rows_filtered = 0, rows_suppressed = 0, rows_rejected = 0,"
+    " plan_ms = 0, read_ms = 0, transform_ms = 0, write_ms = 0, index_ms = 0, checkpoint_ms = 0, commit_ms = 0,"
+    " wait_ms = 0, wal_bytes = 0 WHERE job_id = $1",
+    1,
+    {INT8OID},
+    nullptr};
+
 constinit pg::FixedStatement select_halvable = {"SELECT split FROM stride_catalog.split WHERE job_id = $1 AND state = "
                                                 "'running' AND upper_sample - lower_sample > 1 AND suspect_rows = 0"
                                                 " ORDER BY rows_estimate - rows_read DESC",
@@ -202,6 +217,12 @@ int64 last_number_before(int64 job_id, int32 leaf) {
     pg::read_fixed(select_last_number, {pg::arg_int64(job_id), pg::arg_int32(leaf)},
                    [&](const pg::Row &row) { last = row.int64_or(1, 0); });
     return last;
+}
+
+bool begin_splits_anew(int64 job_id) {
+    if (pg::run_fixed(select_touched, {pg::arg_int64(job_id)}) == 0) return false;
+    pg::run_fixed(rewind_splits, {pg::arg_int64(job_id)});
+    return true;
 }
 
 bool halve_largest(int64 job_id, CompareKeys compare, void *context) {

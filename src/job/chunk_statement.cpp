@@ -16,25 +16,6 @@
 namespace stride::job {
 namespace {
 
-// A name may have been given to another table since submit; the plan must use exactly the tables that were bound then.
-void require_bound_relations(const catalog::Job &job, const PlannedStmt *planned) {
-    Datum *bound;
-    int count;
-    deconstruct_array(job.relations, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &bound, nullptr, &count);
-    for (int i = 0; i < count; i++) {
-        bool used = list_member_oid(planned->relationOids, DatumGetObjectId(bound[i]));
-        ListCell *cell;
-        foreach (cell, planned->rtable) {
-            const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
-            used = used || entry->relid == DatumGetObjectId(bound[i]);
-        }
-        if (!used)
-            raise_source_changed(job,
-                                 psprintf("The plan of a chunk does not use the table with OID %u that the statement named.",
-                                          DatumGetObjectId(bound[i])));
-    }
-}
-
 // Locks rows as a DELETE would, after waiting for those who change them now.  The right to delete them, which the chunk's
 // statement checks, is taken as enough for that.
 void lock_rows(Relation source, const walk::Key &key, walk::Access access, Node *condition) {
@@ -68,16 +49,35 @@ void require_all_written(const catalog::Job &job, const sink::Written &written) 
                     errhint("Leave these rows out by a transform, or submit the pipeline without delete_source.")));
 }
 
-chunk::Outcomes run_by_executor(const catalog::Job &job, PlannedStmt *planned, sink::PhaseTimes *times) {
+chunk::Outcomes run_by_executor(const catalog::Job &job, PlannedStmt *planned, QueryEnvironment *environment,
+                                sink::PhaseTimes *times) {
     ErrorContextCallback callback = {error_context_stack, add_merge_hint, nullptr};
     if (job.pipeline != nullptr) error_context_stack = &callback;
-    const sink::Written written = sink::run_statement(planned, job.stored_sql, job.keeps_last, times);
+    const sink::Written written = sink::run_statement(planned, job.stored_sql, environment, job.keeps_last, times);
     error_context_stack = callback.previous;
     require_all_written(job, written);
     return {static_cast<int64>(written.rows), static_cast<int64>(written.suppressed)};
 }
 
 } // namespace
+
+void ChunkStatement::require_bound_relations() const {
+    Datum *bound;
+    int count;
+    deconstruct_array(job.relations, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &bound, nullptr, &count);
+    for (int i = 0; i < count; i++) {
+        bool used = list_member_oid(planned->relationOids, DatumGetObjectId(bound[i]));
+        ListCell *cell;
+        foreach (cell, planned->rtable) {
+            const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+            used = used || entry->relid == DatumGetObjectId(bound[i]);
+        }
+        if (!used)
+            raise_source_changed(job,
+                                 psprintf("The plan of a chunk does not use the table with OID %u that the statement named.",
+                                          DatumGetObjectId(bound[i])));
+    }
+}
 
 LOCKMODE chunk_lock_mode(const catalog::Job &job, Oid relation) {
     const bool written = relation == job.target || (job.deletes_source && relation == job.source);
@@ -148,7 +148,7 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
         driving.second = analysis::entry_of(deleted);
     }
     planned = walk::plan_walk(query, job.stored_sql, driving).statement;
-    require_bound_relations(job, planned);
+    require_bound_relations();
     pg::unpin(nest_level);
 }
 
@@ -165,9 +165,9 @@ chunk::Outcomes ChunkStatement::run(sink::PhaseTimes *times) {
     const bool bulk = !settings.statement_sink && sink::bulk_refusal(planned) == nullptr;
     chunk::Outcomes outcomes = {};
     if (bulk)
-        outcomes.written = static_cast<int64>(sink::run_bulk(planned, job.stored_sql, times));
+        outcomes.written = static_cast<int64>(sink::run_bulk(planned, job.stored_sql, environment, times));
     else
-        outcomes = run_by_executor(job, planned, times);
+        outcomes = run_by_executor(job, planned, environment, times);
     // What replaced the function while the statement ran is seen now, if it was in time to be called.
     AcceptInvalidationMessages();
     require_transform_version(job);

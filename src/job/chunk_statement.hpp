@@ -28,6 +28,7 @@ struct ChunkStatement : chunk::Work {
     int32 leaf = 0; // the chunk's
     walk::Key key = {};
     PlannedStmt *planned = nullptr;
+    QueryEnvironment *environment = nullptr; // what the statement reads besides tables
 
 protected:
     ~ChunkStatement() = default;
@@ -39,6 +40,8 @@ protected:
     // those that meet the condition (on range table index 1) and renews the active snapshot.  False, and nothing is done, where
     // no row is deleted after its function.
     bool lock_driving_rows(Relation driving, Node *condition);
+    // A name may have been given to another table since submit; the plan must use exactly the tables that were bound then.
+    void require_bound_relations() const;
 };
 
 // The lock that a chunk takes on a relation of the job before it looks at anything.

@@ -38,23 +38,28 @@ void require_same_columns(const catalog::Job &job, Relation work_table, Query *q
 
 } // namespace
 
-void save_source(const catalog::Job &job, const catalog::WorkTable &table) {
+PlannedStmt *plan_source(const catalog::Job &job, const catalog::WorkTable &table) {
     const int nest_level = pg::pin_search_path();
+    Relation work_table = table_open(table.relation, AccessShareLock);
+    Query *query = analysis::analyse_stored(table.query);
+    require_same_relations(job, table, query);
+    require_same_columns(job, work_table, query);
+    table_close(work_table, NoLock);
+    PlannedStmt *plan = walk::plan_parallel(query, table.query);
+    pg::unpin(nest_level);
+    return plan;
+}
+
+void save_source(const catalog::Job &job, const catalog::WorkTable &table) {
     // One worker at a time; whoever had to wait may find that it is done.
     Relation work_table = table_open(table.relation, ShareRowExclusiveLock);
     if (catalog::has_plan(job.job_id)) {
         table_close(work_table, NoLock);
-        pg::unpin(nest_level);
         return;
     }
-    Query *query = analysis::analyse_stored(table.query);
-    require_same_relations(job, table, query);
-    require_same_columns(job, work_table, query);
     catalog::empty_work_table(work_table);
     PushActiveSnapshot(GetTransactionSnapshot());
-    PlannedStmt *plan = walk::plan_parallel(query, table.query);
-    pg::unpin(nest_level);
-    (void)walk::save_rows(work_table, plan, table.query);
+    (void)walk::save_rows(work_table, plan_source(job, table), table.query);
     PopActiveSnapshot();
     table_close(work_table, NoLock);
     STRIDE_TEST_POINT("after_spool");

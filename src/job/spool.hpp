@@ -12,6 +12,9 @@ namespace stride::job {
 // tables than at submission or gives other columns, and what the query raises.
 void save_source(const catalog::Job &job, const catalog::WorkTable &table);
 
+// Plans the query that the table is for, under the active snapshot; the plan may be parallel.  Raises 55000 as save_source() does.
+PlannedStmt *plan_source(const catalog::Job &job, const catalog::WorkTable &table);
+
 // What the planner expects of it.
 struct SpoolEstimate {
     double rows;

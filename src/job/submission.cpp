@@ -15,7 +15,7 @@
 namespace stride::job {
 namespace {
 
-constexpr const char *walks[] = {"auto", "key", "spool"};
+constexpr const char *walks[] = {"auto", "key", "spool", "stream"};
 
 void check_walk(const Arguments &arguments) {
     bool known = false;
@@ -24,12 +24,15 @@ void check_walk(const Arguments &arguments) {
     if (!known)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("invalid value for walk: \"%s\"", arguments.walk == nullptr ? "NULL" : arguments.walk),
-                        errhint("Use \"auto\", \"key\" or \"spool\".")));
+                        errhint("Use \"auto\", \"key\", \"spool\" or \"stream\".")));
 }
 
 // What the submitter has to say about it.
 KeySaving key_saving(const Work &work, const Arguments &arguments, const settings::Settings &settings) {
     if (work.work_table != nullptr) return KeySaving::never;
+    if (strcmp(arguments.walk, "stream") == 0)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("walk => 'stream' needs a query as source"),
+                        errhint("Submit a pipeline with source_query, or leave walk out.")));
     if (strcmp(arguments.walk, "spool") == 0) return KeySaving::always;
     const bool by_key = strcmp(arguments.walk, "key") == 0;
     if (by_key && settings.source_rows_at_start)
@@ -134,11 +137,14 @@ char *common_key(List *leaves) {
 }
 
 // What planning would find now, so that its refusals are raised where somebody reads them.
-List *fill_walk(catalog::Job *job, const Work &work, KeySaving saving, const PlannedStmt *whole, const char **reason) {
+List *fill_walk(catalog::Job *job, const Work &work, const Arguments &arguments, KeySaving saving,
+                const PlannedStmt *whole, const char **reason) {
     Query *query = analysis::analyse_stored(job->stored_sql);
     List *leaves = find_leaves(source_of(query, job->source, job->stored_alias), whole, job->wanted_key);
     *reason = why_keys_are_saved(*job, leaves, saving);
-    job->walk = pstrdup(work.work_table != nullptr || *reason != nullptr ? "spool" : "key");
+    const bool streams = strcmp(arguments.walk, "stream") == 0;
+    const bool spools = work.work_table != nullptr || *reason != nullptr;
+    job->walk = pstrdup(streams ? "stream" : spools ? "spool" : "key");
     job->key_definition = common_key(leaves);
     return leaves;
 }
@@ -236,7 +242,7 @@ Prepared prepare_job(const Work &work, const Arguments &arguments) {
     const int nest_level = pg::pin_search_path();
     PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job->stored_sql), job->stored_sql);
     const char *walk_reason;
-    List *leaves = fill_walk(job, work, key_saving(work, arguments, settings), whole, &walk_reason);
+    List *leaves = fill_walk(job, work, arguments, key_saving(work, arguments, settings), whole, &walk_reason);
     fill_sink(job, settings, whole);
     pg::unpin(nest_level);
     return Prepared{job, work.work_table, walk_reason, leaves, list_concat(list_copy(work.notes), statement->warnings)};

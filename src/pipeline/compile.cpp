@@ -3,9 +3,11 @@
 #include "pipeline/compile.hpp"
 
 #include "job/function_version.hpp"
+#include "pg/session.hpp"
 #include "pipeline/shape.hpp"
 #include "pipeline/source.hpp"
 #include "pipeline/tree.hpp"
+#include "walk/plan.hpp"
 
 namespace stride::pipeline {
 namespace {
@@ -154,6 +156,46 @@ List *note_conflicts(const Shape &shape, bool keeps_last) {
                 "of a chunk is written, and of several chunks the one that commits last stays."));
 }
 
+[[noreturn]] void refuse_stream(const char *detail, const char *hint) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the pipeline cannot walk a stream"),
+                    errdetail("%s", detail), errhint("%s", hint)));
+    pg_unreachable();
+}
+
+// Whether the query reads the table, or what is beneath it, by whatever name.
+bool reads(const catalog::WorkTable &table, Oid relation) {
+    const int nest_level = pg::pin_search_path();
+    const PlannedStmt *plan = walk::plan_parallel(analysis::analyse_stored(table.query), table.query);
+    pg::unpin(nest_level);
+    ListCell *cell;
+    foreach (cell, find_all_inheritors(relation, NoLock, nullptr))
+        if (list_member_oid(plan->relationOids, lfirst_oid(cell))) return true;
+    return false;
+}
+
+// A stream that breaks begins anew: writing a row twice must come to the same.
+void check_stream(const Conflict &conflict, const Shape &shape, const catalog::WorkTable &table,
+                  const job::Arguments &common, const settings::Settings &settings) {
+    if (common.walk == nullptr || strcmp(common.walk, "stream") != 0) return;
+    static constexpr const char *spool_hint = "Use walk => 'spool', which goes on where it stopped.";
+    if (common.on_error != nullptr && strcmp(common.on_error, "skip") == 0)
+        refuse_stream("Rows that are kept aside could not be told apart from those of a stream that began anew.", spool_hint);
+    if (settings.max_rows > 0 || settings.max_run_time > 0)
+        refuse_stream("max_rows and max_run_time end a run before the stream's end, and the next run begins anew.",
+                      spool_hint);
+    if (settings.delivery_at_least_once) return;
+    if (conflict.key == NIL)
+        refuse_stream("It begins anew when a process of it ends early, and would write rows twice.",
+                      "Use walk => 'spool', or name the key with on_conflict => 'update' or 'nothing' and conflict_columns, "
+                      "or accept doubles with the setting {\"delivery\": \"at_least_once\"}.");
+    if (reads(table, RelationGetRelid(shape.target)))
+        refuse_stream("It begins anew when a process of it ends early, and the query would then read what it has written.",
+                      spool_hint);
+    if (shape.assignments != NIL)
+        refuse_stream("It begins anew when a process of it ends early, and update_set would merge rows twice.",
+                      "Use walk => 'spool', or accept that with the setting {\"delivery\": \"at_least_once\"}.");
+}
+
 } // namespace
 
 job::Work compile(const Arguments &arguments, const job::Arguments &common, const settings::Settings &settings) {
@@ -178,6 +220,7 @@ job::Work compile(const Arguments &arguments, const job::Arguments &common, cons
     refuse_lossy_delete(shape);
     const Conflict conflict = resolve_conflict(shape.target, shape.written, arguments);
     shape.conflict = &conflict;
+    if (shape.saved) check_stream(conflict, shape, *source.work_table, common, settings);
     if (shape.deletes_source && conflict.action == ONCONFLICT_NOTHING)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("delete_source cannot be given with on_conflict => 'nothing'"),

@@ -18,8 +18,10 @@
 #include "pipeline/transform.hpp"
 #include "pg/transaction.hpp"
 #include "pg/background.hpp"
+#include "process/reader.hpp"
 #include "process/rebuild.hpp"
 #include "process/worker_errors.hpp"
+#include "process/worker_stream.hpp"
 #include "queue/automatic.hpp"
 #include "shared/crash_mark.hpp"
 #include "shared/wakeup.hpp"
@@ -145,6 +147,8 @@ void plan_job(const Worker &worker) {
     } else if (job::saves_keys(job)) {
         shared::set_phase(worker.slot, Phase::spooling);
         job::plan_saved_keys(job, workers);
+    } else if (job::is_stream(job)) {
+        job::plan_stream(job);
     } else {
         walk::plan_splits(job, job::find_leaves_of(job), workers);
     }
@@ -156,6 +160,9 @@ chunk::Work *chunk_work(const Worker &worker) {
         return new (palloc(sizeof(job::RetryStatement))) job::RetryStatement(*worker.job, worker.settings);
     if (job::saves_keys(*worker.job))
         return new (palloc(sizeof(job::WorklistStatement))) job::WorklistStatement(*worker.job, worker.settings);
+    if (worker.stream != nullptr)
+        return new (palloc(sizeof(job::StreamStatement)))
+            job::StreamStatement(*worker.job, worker.settings, *worker.stream->rows);
     return new (palloc(sizeof(job::ChunkStatement))) job::ChunkStatement(*worker.job, worker.settings);
 }
 
@@ -169,7 +176,7 @@ ErrorData *try_to_plan(Worker *worker) {
         MemoryContextSwitchTo(worker->chunk_memory);
         pipeline::check_transform(job);
         if (!catalog::has_plan(job.job_id)) {
-            save_source_if_any(worker);
+            if (!job::is_stream(job)) save_source_if_any(worker);
             if (catalog::rebuilds_indexes(job)) {
                 sink::drop_indexes(job);
                 STRIDE_TEST_POINT("after_drop");
@@ -270,8 +277,12 @@ bool begin_split(Worker *worker, const catalog::Split &split) {
     worker->carry.retries = 0;
     worker->bisect = {};
     if (split.crashed_cookie != 0) shared::drop_crash_mark(split.crashed_cookie);
-    if (split.crashes < crashes_to_pause) return true;
-    record_crashes(worker, split);
+    if (split.crashes >= crashes_to_pause) {
+        record_crashes(worker, split);
+        return false;
+    }
+    if (!job::is_stream(*worker->job) || join_stream(worker, split)) return true;
+    return_split(*worker, split);
     return false;
 }
 
@@ -290,7 +301,7 @@ bool run_splits(Worker *worker, catalog::Split *split) {
         CHECK_FOR_INTERRUPTS();
         pg::reload_if_asked();
         const int64 limit = await_turn(worker, *split);
-        if (limit == 0) {
+        if (limit == 0 || (worker->stream != nullptr && !gather_rows(worker, limit))) {
             return_split(*worker, *split);
             return false;
         }
@@ -313,6 +324,8 @@ bool run_splits(Worker *worker, catalog::Split *split) {
         }
         pace::count_chunk(&worker->pacer, worker->settings, result.reach.rows, result.work_ms);
         if (result.outcome == chunk::Outcome::fenced) return true;
+        const bool done = result.outcome == chunk::Outcome::split_done;
+        if (worker->stream != nullptr) pass_rows(worker, result.reach.rows, done);
         worker->bisect.passed(result.reach.rows);
         if (limit == worker->sizer.rows()) worker->sizer.record(result.reach.rows, result.work_ms);
         if (result.outcome != chunk::Outcome::split_done) continue;
@@ -320,6 +333,14 @@ bool run_splits(Worker *worker, catalog::Split *split) {
         *split = result.next;
         if (!begin_split(worker, *split)) return false;
     }
+}
+
+// A worker that leaves a stream before its end takes rows with it that nobody else has.
+bool run_claimed(Worker *worker, catalog::Split *split) {
+    const bool goes_on = run_splits(worker, split);
+    if (worker->stream == nullptr) return goes_on;
+    leave_stream(worker);
+    return false;
 }
 
 // Pages that are not given back are lost until VACUUM finds them: no reason to fail.
@@ -361,11 +382,15 @@ void worker_main() {
         return;
     }
     if (!plan(&worker)) return;
+    if (worker.order.task == shared::Task::reader) {
+        run_reader(&worker);
+        return;
+    }
     catalog::Split split = {};
     bool goes_on = true;
     while (goes_on && !asked_to_stop(worker) && claim(&worker, &split)) {
         shared::set_crash_mark(worker.order.cookie);
-        goes_on = run_splits(&worker, &split);
+        goes_on = run_claimed(&worker, &split);
         shared::clear_crash_mark();
     }
     hand_back_pages(worker);

@@ -132,6 +132,19 @@ const ErrorData *with_cause(const ErrorData *error) {
 
 Next retry_later(Worker *worker, const FailedChunk &chunk, const ErrorData *error, ErrorPolicy policy);
 
+// False if the worker is asked to stop.
+bool wait_with_reason(Worker *worker, double delay, const char *reason) {
+    const TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), static_cast<int64>(delay));
+    shared::set_phase(worker->slot, shared::Phase::waiting);
+    shared::set_waiting_for(worker->slot, reason);
+    long left_ms;
+    while (shared::wanted_stop(worker->slot) == shared::Stop::none &&
+           (left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until)) > 0)
+        pg::wait_latch(left_ms, PG_WAIT_EXTENSION);
+    shared::set_waiting_for(worker->slot, nullptr);
+    return shared::wanted_stop(worker->slot) == shared::Stop::none;
+}
+
 // One row is left that fails by itself.
 Next pass_or_fail(Worker *worker, const FailedChunk &chunk) {
     if (strcmp(worker->job->on_error, "skip") != 0)
@@ -168,9 +181,18 @@ Next narrow_down(Worker *worker, const FailedChunk &chunk) {
     return pass_or_fail(worker, chunk);
 }
 
+// The rows of a stream are with this worker alone: it waits itself.
+Next retry_here(Worker *worker, const catalog::Split &split, double delay, const ErrorData *error) {
+    worker->stream->attempts++;
+    worker->carry.retries++;
+    if (wait_with_reason(worker, delay, error->message)) return Next::same_split;
+    in_transaction(worker, [&] { catalog::give_back(split, worker->carry.retries); });
+    return Next::end;
+}
+
 // A passing error: the split is given back for a while, until it has failed too often.
 Next retry_later(Worker *worker, const FailedChunk &chunk, const ErrorData *error, ErrorPolicy policy) {
-    const int attempt = chunk.split->attempts + 1;
+    const int attempt = (worker->stream == nullptr ? chunk.split->attempts : worker->stream->attempts) + 1;
     switch (policy) {
     case ErrorPolicy::interrupt:
         in_transaction(worker, [&] { catalog::give_back(*chunk.split, worker->carry.retries); });
@@ -186,6 +208,7 @@ Next retry_later(Worker *worker, const FailedChunk &chunk, const ErrorData *erro
         break;
     }
     if (attempt > worker->settings.retry_limit) return end_with(worker, chunk.split, "pause", error, nullptr);
+    if (worker->stream != nullptr) return retry_here(worker, *chunk.split, delay_ms(*worker, attempt, policy), error);
     in_transaction(worker, [&] {
         catalog::back_off(*chunk.split, delay_ms(*worker, attempt, policy), error_text(error),
                           worker->carry.retries + 1);

@@ -10,11 +10,20 @@
 #include "settings/settings.hpp"
 #include "catalog/split.hpp"
 #include "chunk/transaction.hpp"
+#include "job/stream.hpp"
 #include "pace/pacer.hpp"
 #include "shared/worker_order.hpp"
 #include "shared/worker_slots.hpp"
 
 namespace stride::process {
+
+// A stream that the worker takes part in.
+struct WorkerStream {
+    MemoryContext memory; // of all this
+    shared::Receiver *receiver;
+    job::StreamRows *rows;
+    int attempts; // that failed since the last commit
+};
 
 // A worker's state, for the length of its process.
 struct Worker {
@@ -30,6 +39,7 @@ struct Worker {
     const char *activity = nullptr;
     // Of the split that it runs.
     core::Bisect bisect;
+    WorkerStream *stream = nullptr; // nullptr = its rows are read from a table
     chunk::Carry carry = {};
 };
 

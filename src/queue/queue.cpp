@@ -43,7 +43,10 @@ const char *full_reason(shared::Take take) {
 // Starts one worker; nullptr on success, else why not.
 const char *start_worker(Queue *queue, const Job &job, shared::Task task) {
     shared::WorkerOrder order = {};
-    const shared::Caps caps = {settings::max_workers, settings::max_workers_per_job, settings::max_workers_per_role};
+    // A reader without a worker would only hold a place that a worker needs.
+    const int kept = task == shared::Task::reader ? 1 : 0;
+    const shared::Caps caps = {settings::max_workers - kept, settings::max_workers_per_job - kept,
+                               settings::max_workers_per_role - kept};
     int slot;
     const shared::Take take =
         shared::take_slot(MyDatabaseId, job.owner, job.job_id, task, caps, &slot, &order.cookie, &order.worker);
@@ -54,8 +57,9 @@ const char *start_worker(Queue *queue, const Job &job, shared::Task task) {
     order.job_id = job.job_id;
     order.slot = slot;
 
-    char *name = psprintf("pg_stride worker %d of job %lld", order.worker, static_cast<long long>(job.job_id));
-    BackgroundWorker worker = pg::describe_worker("pg_stride worker", name, "stride_worker_main");
+    const char *type = task == shared::Task::reader ? "pg_stride reader" : "pg_stride worker";
+    char *name = psprintf("%s %d of job %lld", type, order.worker, static_cast<long long>(job.job_id));
+    BackgroundWorker worker = pg::describe_worker(type, name, "stride_worker_main");
     worker.bgw_notify_pid = MyProcPid;
     memcpy(worker.bgw_extra, &order, sizeof(order));
     MemoryContext previous = MemoryContextSwitchTo(queue->memory);
@@ -77,8 +81,25 @@ bool may_start_spare(Queue *queue) {
     return true;
 }
 
+// A stream's reader comes first; then its workers, one a split, once it can be joined.  All have gone before the next reader.
+int top_up_stream(Queue *queue, const Job &job, const catalog::SplitCounts &counts, const char **reason) {
+    int running = shared::count_workers(MyDatabaseId, job.job_id, shared::Task::chunks);
+    const bool read = shared::count_workers(MyDatabaseId, job.job_id, shared::Task::reader) > 0;
+    if (!read && running == 0) *reason = start_worker(queue, job, shared::Task::reader);
+    queue->starved = queue->starved || *reason != nullptr;
+    if (!read) return running == 0 && *reason != nullptr ? 0 : 1;
+    if (shared::find_stream(MyDatabaseId, job.job_id) == DSM_HANDLE_INVALID) return 1;
+    for (int64 useful = counts.claimable; useful > 0 && running < counts.all; useful--, running++) {
+        *reason = start_worker(queue, job, shared::Task::chunks);
+        if (*reason != nullptr) break;
+    }
+    queue->starved = queue->starved || (running == 0 && *reason != nullptr);
+    return running + 1;
+}
+
 // Tops a job's workers up; *reason says why there are fewer than wanted.
 int top_up(Queue *queue, const Job &job, const catalog::SplitCounts &counts, const char **reason) {
+    if (strcmp(job.walk, "stream") == 0) return top_up_stream(queue, job, counts, reason);
     int running = shared::count_workers(MyDatabaseId, job.job_id);
     const int wanted = wanted_workers(queue, job, counts.rows_estimate);
     const bool planned = counts.all > 0;
@@ -157,6 +178,12 @@ bool hold_after_failed_starts(Job *job) {
     return true;
 }
 
+// All processes of the job but those that rebuild indexes.
+void stop_walk(const Job &job, shared::Stop stop) {
+    shared::ask_stop(MyDatabaseId, job.job_id, shared::Task::chunks, stop);
+    shared::ask_stop(MyDatabaseId, job.job_id, shared::Task::reader, stop);
+}
+
 long advance_running(Queue *queue, Job *job) {
     if (const char *moved = moved_reason(job)) {
         hold_job(job, moved);
@@ -181,8 +208,7 @@ long advance_running(Queue *queue, Job *job) {
         hold_job(job, over != nullptr ? over : admission.hold);
         return 0;
     }
-    if (admission.leave)
-        shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::chunks, shared::Stop::at_chunk_end);
+    if (admission.leave) stop_walk(*job, shared::Stop::at_chunk_end);
     if (idle) shared::begin_run(MyDatabaseId, job->job_id, counts.rows_read - job->run_rows_before);
     const char *reason = nullptr;
     if (admission.wait == nullptr && admission.hold == nullptr) {
@@ -237,8 +263,10 @@ long rebuild_before_end(Queue *queue, Job *job) {
 
 // States that end when the last worker has gone, the indexes are there again and no chunk in flight can commit any more.
 long advance_ending(Queue *queue, Job *job, shared::Stop stop, JobState to, const char *event) {
-    shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::chunks, stop);
-    if (shared::count_workers(MyDatabaseId, job->job_id, shared::Task::chunks) > 0) return slotless_wait_ms;
+    stop_walk(*job, stop);
+    if (shared::count_workers(MyDatabaseId, job->job_id, shared::Task::chunks) > 0 ||
+        shared::count_workers(MyDatabaseId, job->job_id, shared::Task::reader) > 0)
+        return slotless_wait_ms;
     const long wait_ms = rebuild_before_end(queue, job);
     if (wait_ms >= 0) return wait_ms;
     (void)shared::take_failed_starts(MyDatabaseId, job->job_id);
@@ -251,7 +279,7 @@ long advance_ending(Queue *queue, Job *job, shared::Stop stop, JobState to, cons
 // Indexes stay dropped; one that is being rebuilt just now is waited for.
 long advance_pausing(Job *job) {
     (void)shared::take_failed_starts(MyDatabaseId, job->job_id);
-    shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::chunks, shared::Stop::at_chunk_end);
+    stop_walk(*job, shared::Stop::at_chunk_end);
     shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::indexes, shared::Stop::at_chunk_end);
     if (shared::count_workers(MyDatabaseId, job->job_id) > 0) return slotless_wait_ms;
     if (!catalog::raise_epochs(job->job_id)) return slotless_wait_ms;

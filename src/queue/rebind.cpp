@@ -90,9 +90,12 @@ const char *rebind_leaves(const catalog::Job &job, int64 planned) {
 const char *lost_rows(const catalog::Job &job) {
     catalog::WorkTable found;
     const bool keys = job::saves_keys(job);
+    const bool query = strcmp(job.walk, "spool") == 0 || strcmp(job.walk, "stream") == 0;
     const bool lost = keys ? catalog::has_plan(job.job_id) && !catalog::find_work_table(job.job_id, &found)
-                           : strcmp(job.walk, "spool") == 0 && !OidIsValid(relation_by_name(job.source_name));
-    return lost ? psprintf("the %s that it had saved were not dumped: submit it again", keys ? "keys" : "rows") : nullptr;
+                           : query && !OidIsValid(relation_by_name(job.source_name));
+    if (!lost) return nullptr;
+    if (strcmp(job.walk, "stream") == 0) return "its query was not dumped: submit it again";
+    return psprintf("the %s that it had saved were not dumped: submit it again", keys ? "keys" : "rows");
 }
 
 const char *rebind_by_name(catalog::Job *job) {

@@ -36,6 +36,7 @@ void pause(Job *job, const Actor &by) {
 void resume(Job *job, const Actor &by) {
     if (job->state == JobState::pausing) {
         shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::chunks, shared::Stop::none);
+        shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::reader, shared::Stop::none);
         shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::indexes, shared::Stop::none);
         shared::begin_run(MyDatabaseId, job->job_id, 0);
         job->run_rows_before = catalog::count_splits(job->job_id).rows_read;

@@ -65,6 +65,8 @@ const char *phase_name(Phase phase) {
         return "planning";
     case Phase::spooling:
         return "spooling";
+    case Phase::streaming:
+        return "streaming";
     case Phase::claiming:
         return "claiming";
     case Phase::fencing:

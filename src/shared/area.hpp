@@ -18,13 +18,14 @@ constexpr int reason_bytes = 128;
 enum class Stop : uint32 { none, at_chunk_end, now };
 
 // What a worker is started for.
-enum class Task : uint32 { chunks, indexes };
+enum class Task : uint32 { chunks, indexes, reader };
 
 // Where a worker is.  Written by the worker without the lock: a reader may see it a moment late.
 enum class Phase : uint32 {
     starting,
     planning,
     spooling, // saves the rows of a query
+    streaming,
     claiming,
     fencing,
     reading,
@@ -65,6 +66,7 @@ struct WorkerSlot {
     bool heartbeat; // the worker has connected and loaded its job
     Latch *latch;
     char waiting_for[reason_bytes];
+    dsm_handle stream;   // of a reader, DSM_HANDLE_INVALID = not open
     int64 reserved_rows; // of the chunk that runs, out of the run's budget
     // Atomics: stop by the scheduler, the others by the worker.
     pg_atomic_uint32 stop;

@@ -37,6 +37,7 @@ void clear(WorkerSlot &slot) {
     slot.heartbeat = false;
     slot.latch = nullptr;
     slot.waiting_for[0] = '\0';
+    slot.stream = DSM_HANDLE_INVALID;
     slot.reserved_rows = 0;
     pg_atomic_write_u32(&slot.stop, static_cast<uint32>(Stop::none));
     pg_atomic_write_u32(&slot.altered, 0);
@@ -243,8 +244,27 @@ bool take_altered(WorkerSlot *slot) {
     return pg_atomic_exchange_u32(&slot->altered, 0) != 0;
 }
 
+void publish_stream(WorkerSlot *slot, dsm_handle stream) {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    slot->stream = stream;
+    LWLockRelease(area->lock);
+}
+
+dsm_handle find_stream(Oid database, int64 job_id) {
+    dsm_handle found = DSM_HANDLE_INVALID;
+    LWLockAcquire(area->lock, LW_SHARED);
+    for (int i = 0; i < area->nworkers; i++)
+        if (is_of(area->workers[i], database, job_id) && area->workers[i].stream != DSM_HANDLE_INVALID)
+            found = area->workers[i].stream;
+    LWLockRelease(area->lock);
+    return found;
+}
+
 int count_workers(Oid database, int64 job_id) {
-    return count_workers(database, job_id, Task::chunks) + count_workers(database, job_id, Task::indexes);
+    int count = 0;
+    for (const Task task : {Task::chunks, Task::indexes, Task::reader})
+        count += count_workers(database, job_id, task);
+    return count;
 }
 
 int count_workers(Oid database, int64 job_id, Task task) {

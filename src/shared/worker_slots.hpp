@@ -32,9 +32,13 @@ void count_rows(WorkerSlot *slot, int64 rows, TimestampTz now);
 void count_wait(WorkerSlot *slot, TimestampTz from, TimestampTz to); // throttled time, which no rate counts
 Stop wanted_stop(WorkerSlot *slot);
 bool take_altered(WorkerSlot *slot);
+void publish_stream(WorkerSlot *slot, dsm_handle stream); // by the reader, once its workers may join
+
+// The stream of the job that is open now, DSM_HANDLE_INVALID = none.
+dsm_handle find_stream(Oid database, int64 job_id);
 
 // The scheduler's side.
-int count_workers(Oid database, int64 job_id);
+int count_workers(Oid database, int64 job_id); // of all tasks
 int count_workers(Oid database, int64 job_id, Task task);
 void ask_stop(Oid database, int64 job_id, Task task, Stop stop); // Stop::now also sends SIGTERM to attached workers
 int count_spare(Oid database, Oid owner, int64 job_id, const Caps &caps); // how many more workers the job may take now

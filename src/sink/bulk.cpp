@@ -151,13 +151,13 @@ const char *bulk_refusal(PlannedStmt *plan) {
     return target_refusal(target->relid);
 }
 
-uint64 run_bulk(PlannedStmt *plan, const char *sql, PhaseTimes *times) {
+uint64 run_bulk(PlannedStmt *plan, const char *sql, QueryEnvironment *environment, PhaseTimes *times) {
     const Index target_index = static_cast<Index>(linitial_int(castNode(ModifyTable, plan->planTree)->resultRelations));
     Receiver receiver = {{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone}, nullptr};
     // The transaction's id is assigned before the plan starts: nothing may assign one while a plan runs in parallel.
     (void)GetCurrentTransactionId();
     QueryDesc *query = CreateQueryDesc(select_half(plan), sql, GetActiveSnapshot(), InvalidSnapshot, &receiver.base,
-                                       nullptr, nullptr, 0);
+                                       nullptr, environment, 0);
     AfterTriggerBeginQuery();
     ExecutorStart(query, 0);
     const PhaseClock *clock = start_phase_clock(query);

@@ -12,7 +12,7 @@ namespace stride::sink {
 const char *bulk_refusal(PlannedStmt *plan);
 
 // Runs an INSERT for which bulk_refusal() is nullptr, under the active snapshot; returns the rows written and the times.
-// `plan` is consumed.
-uint64 run_bulk(PlannedStmt *plan, const char *sql, PhaseTimes *times);
+// `plan` is consumed; `environment` holds the tuplestores that it reads, nullptr if there are none.
+uint64 run_bulk(PlannedStmt *plan, const char *sql, QueryEnvironment *environment, PhaseTimes *times);
 
 } // namespace stride::sink

@@ -6,12 +6,13 @@
 
 namespace stride::sink {
 
-Written run_statement(PlannedStmt *plan, const char *sql, bool keeps_last, PhaseTimes *times) {
+Written run_statement(PlannedStmt *plan, const char *sql, QueryEnvironment *environment, bool keeps_last,
+                      PhaseTimes *times) {
     add_feed(plan, keeps_last);
     // PortalRunMulti does the same for a statement outside a portal of its own; here the snapshot must be the one under
     // which the chunk's end was found, so the executor is called directly.
     QueryDesc *query =
-        CreateQueryDesc(plan, sql, GetActiveSnapshot(), InvalidSnapshot, None_Receiver, nullptr, nullptr, 0);
+        CreateQueryDesc(plan, sql, GetActiveSnapshot(), InvalidSnapshot, None_Receiver, nullptr, environment, 0);
     ExecutorStart(query, 0);
     const PhaseClock *clock = start_phase_clock(query);
 #if PG_VERSION_NUM >= 180000

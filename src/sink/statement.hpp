@@ -14,6 +14,8 @@ struct Written {
 
 // Runs a planned statement under the active snapshot, and takes the times; an INSERT's rows come through a feed
 // (sink/feed.hpp).  Triggers that are due at the statement's end have fired when it returns; deferred ones have not.
-Written run_statement(PlannedStmt *plan, const char *sql, bool keeps_last, PhaseTimes *times);
+// `environment` as of run_bulk().
+Written run_statement(PlannedStmt *plan, const char *sql, QueryEnvironment *environment, bool keeps_last,
+                      PhaseTimes *times);
 
 } // namespace stride::sink

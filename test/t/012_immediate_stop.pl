@@ -18,6 +18,7 @@ my @worker_points = qw(worker_connected job_loaded before_plan_commit before_cla
 my @points = (@worker_points, 'scheduler_round');
 my @rebuild_points = qw(after_drop before_rebuild after_rebuild after_rebuild_commit before_finish before_end); # 017_index_rebuild.pl
 my @spool_points = qw(after_spool); # 040_spool.pl
+my @stream_points = qw(before_stream); # 046_stream.pl
 my @signal_points = qw(read_activity read_archive read_replication); # 030_throttles.pl
 
 # No named point in the sources is left out.
@@ -27,7 +28,7 @@ for my $file (glob("$FindBin::RealBin/../../src/*/*.cpp"))
 	my $source = slurp_file($file);
 	$named{$1} = 1 while $source =~ /STRIDE_TEST_POINT\("(\w+)"\)/g;
 }
-is(join(' ', sort keys %named), join(' ', sort @points, @rebuild_points, @spool_points, @signal_points), 'every named point of the sources is tried');
+is(join(' ', sort keys %named), join(' ', sort @points, @rebuild_points, @spool_points, @stream_points, @signal_points), 'every named point of the sources is tried');
 
 StrideCluster::seed();
 my $node = StrideCluster->fresh('main', conf => "restart_after_crash = off\nstride.max_workers = 8");

@@ -1,0 +1,165 @@
+// The reader.
+// Regime: pg.
+#include "process/reader.hpp"
+
+#include "bridge/attempt.hpp"
+#include "catalog/request.hpp"
+#include "catalog/work_table.hpp"
+#include "job/spool.hpp"
+#include "pg/background.hpp"
+#include "pg/test_point.hpp"
+#include "pg/transaction.hpp"
+#include "shared/channel.hpp"
+#include "shared/wakeup.hpp"
+#include "walk/plan.hpp"
+
+namespace stride::process {
+namespace {
+
+constexpr Size parcel_bytes = 64 * 1024;
+
+// Takes the rows of the query.
+struct Reader {
+    DestReceiver receiver;
+    Worker *worker;
+    shared::Sender *sender;
+    char *parcel; // the one that is being filled
+    Size capacity;
+    Size bytes;
+    int64 rows;
+    int64 most_rows;
+    int64 sent; // rows, in all
+    bool broken;
+};
+
+// Waits until somebody may have changed something; false if nobody is to wait any more.
+bool wait_for_workers(Reader *reader) {
+    if (shared::has_lost_worker(reader->sender) ||
+        shared::wanted_stop(reader->worker->slot) != shared::Stop::none) {
+        reader->broken = true;
+        return false;
+    }
+    (void)pg::wait_latch(-1, PG_WAIT_EXTENSION);
+    return true;
+}
+
+void begin_parcel(Reader *reader) {
+    reader->bytes = shared::parcel_header;
+    reader->rows = 0;
+    reader->most_rows = shared::most_rows(reader->sender);
+}
+
+void put_header(Reader *reader) {
+    const shared::Parcel header = {reader->sent + 1, reader->rows};
+    memcpy(reader->parcel, &header, sizeof(header));
+}
+
+// Sends the parcel to the next worker that has room for it; false if the stream is broken.
+bool send_parcel(Reader *reader) {
+    int queue;
+    while ((queue = shared::find_room(reader->sender, reader->bytes)) < 0)
+        if (!wait_for_workers(reader)) return false;
+    put_header(reader);
+    reader->broken = !shared::send(reader->sender, queue, reinterpret_cast<shared::Parcel *>(reader->parcel), reader->bytes);
+    reader->sent += reader->rows;
+    begin_parcel(reader);
+    return !reader->broken;
+}
+
+void make_room(Reader *reader, Size bytes) {
+    if (reader->bytes + bytes <= reader->capacity) return;
+    reader->capacity = reader->bytes + bytes;
+    reader->parcel = static_cast<char *>(repalloc_huge(reader->parcel, reader->capacity));
+}
+
+bool take_row(TupleTableSlot *slot, DestReceiver *self) {
+    Reader *reader = reinterpret_cast<Reader *>(self);
+    bool is_copy;
+    MinimalTuple tuple = ExecFetchSlotMinimalTuple(slot, &is_copy);
+    const Size bytes = MAXALIGN(tuple->t_len);
+    if (reader->rows > 0 && (reader->bytes + bytes > parcel_bytes || reader->rows >= reader->most_rows) &&
+        !send_parcel(reader))
+        return false;
+    make_room(reader, bytes);
+    memcpy(reader->parcel + reader->bytes, tuple, tuple->t_len);
+    reader->bytes += bytes;
+    reader->rows++;
+    if (is_copy) pfree(tuple);
+    return true;
+}
+
+void start_receiver(DestReceiver *, int, TupleDesc) {}
+void end_receiver(DestReceiver *) {}
+
+// Tells every worker that no more rows come, and waits until all are committed.
+void end_stream(Reader *reader) {
+    if (reader->rows > 0 && !send_parcel(reader)) return;
+    put_header(reader);
+    for (int i = 0; i < shared::count_queues(reader->sender) && !reader->broken; i++)
+        reader->broken =
+            !shared::send(reader->sender, i, reinterpret_cast<shared::Parcel *>(reader->parcel), reader->bytes);
+    while (!reader->broken && !shared::all_finished(reader->sender))
+        (void)wait_for_workers(reader);
+}
+
+// The snapshot is held until the end: rows may refer to values that are stored out of line, which vacuum keeps for it.
+void send_rows(Worker *worker, shared::Sender *sender) {
+    catalog::WorkTable table;
+    pg::begin_transaction();
+    MemoryContextSwitchTo(worker->chunk_memory);
+    if (!catalog::find_work_table(worker->job->job_id, &table)) elog(ERROR, "the job has no query");
+    PushActiveSnapshot(GetTransactionSnapshot());
+    PlannedStmt *plan = job::plan_source(*worker->job, table);
+    Reader reader = {{take_row, start_receiver, end_receiver, end_receiver, DestNone},
+                     worker, sender, static_cast<char *>(palloc(parcel_bytes)), parcel_bytes, 0, 0, 0, 0, false};
+    begin_parcel(&reader);
+    walk::run_plan(plan, table.query, &reader.receiver);
+    if (!reader.broken) end_stream(&reader);
+    PopActiveSnapshot();
+    pg::commit_transaction();
+}
+
+// A stream that breaks again and again does so for a reason.
+void require_few_restarts(const Worker &worker, int64 restarts) {
+    if (restarts <= worker.settings.retry_limit) return;
+    ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                    errmsg("the stream began anew %lld times without coming to its end", static_cast<long long>(restarts)),
+                    errdetail("retry_limit is %d.", worker.settings.retry_limit),
+                    errhint("stride.events and the server log tell why; walk => 'spool' goes on where it stopped.")));
+}
+
+// Rows that an earlier reader has sent are sent again: brings the splits back to their beginning.
+shared::Sender *open_stream(Worker *worker) {
+    const int64 job_id = worker->job->job_id;
+    pg::begin_transaction();
+    MemoryContextSwitchTo(worker->chunk_memory);
+    if (catalog::begin_splits_anew(job_id)) {
+        catalog::append_event(job_id, {nullptr, nullptr}, "restart", nullptr, nullptr, "the stream begins anew");
+        require_few_restarts(*worker, catalog::count_run_events(job_id, "restart"));
+    }
+    const int queues = static_cast<int>(catalog::count_splits(job_id).all);
+    STRIDE_TEST_POINT("before_stream");
+    pg::commit_transaction();
+    MemoryContextSwitchTo(TopMemoryContext);
+    shared::Sender *sender = shared::create_channel(queues, worker->sizer.rows());
+    shared::set_phase(worker->slot, shared::Phase::streaming);
+    shared::publish_stream(worker->slot, shared::channel_handle(sender));
+    shared::wake(worker->order.database); // the scheduler has waited for it to start the workers
+    return sender;
+}
+
+} // namespace
+
+void run_reader(Worker *worker) {
+    pgstat_report_activity(STATE_RUNNING, worker->activity);
+    MemoryContextReset(worker->chunk_memory);
+    ErrorData *error = bridge::attempt(worker->chunk_memory, [&] { send_rows(worker, open_stream(worker)); });
+    if (error == nullptr) return;
+    AbortCurrentTransaction();
+    if (shared::wanted_stop(worker->slot) != shared::Stop::none) return;
+    // A limit that was exceeded will be by the next reader too.
+    if (error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && is_transient(error)) return;
+    record_planning_error(worker, error);
+}
+
+} // namespace stride::process
