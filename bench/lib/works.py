@@ -32,12 +32,12 @@ WIDE_SHARE = 50  # a wide row for so many rows
 WIDE_PIECES = 250  # of 32 bytes
 
 
-def make_source(session, rows):
+def make_source(session, rows, name="src", order=""):
     """A table of 174 MB a million rows, its bigint key in physical order."""
-    name = f"src_{rows}"
+    name = f"{name}_{rows}"
     session.rows(f"""
         CREATE TABLE {name} {COLUMNS};
-        INSERT INTO {name} {ROWS.format(rows=rows)};
+        INSERT INTO {name} {ROWS.format(rows=rows)} {order};
         ALTER TABLE {name} ADD PRIMARY KEY (id)""")
     session.rows(f"VACUUM (FREEZE, ANALYZE) {name}")
     return name
@@ -53,6 +53,11 @@ def make_csv(session, rows):
                  f"CREATE FOREIGN TABLE {name} (id text, customer text, amount text, payload text, created_at text)"
                  f" SERVER files OPTIONS (filename '{file}', format 'csv')")
     return name
+
+
+def make_shuffled_source(session, rows):
+    """The same table, its rows in no order."""
+    return make_source(session, rows, "shuffled", "ORDER BY hashint8(g)")
 
 
 def make_wide_source(session, rows):
@@ -76,9 +81,9 @@ def copied(source):
     return ("DROP TABLE IF EXISTS target", f"CREATE TABLE target AS TABLE {source}", KEY, "VACUUM (ANALYZE) target")
 
 
-def copy(bench, rows, secondary=()):
+def copy(bench, rows, secondary=(), make=make_source):
     """INSERT .. SELECT with a transform into an empty table with a primary key, and perhaps more indexes."""
-    source = bench.table(make_source, rows)
+    source = bench.table(make, rows)
     indexes = (KEY, *secondary)
     return Work("copy", rows, source, f"SELECT {TRANSFORM} FROM {source}", empty(TARGET, indexes), "INSERT INTO target ",
                 indexes=indexes, pipeline=transformed(source))
