@@ -97,6 +97,7 @@ CREATE TABLE stride_catalog.leaf (
     key_index_name  text,
     key_definition  text,
     shape           text,
+    locked_xid      bigint NOT NULL,
     PRIMARY KEY (job_id, leaf)
 );
 CREATE INDEX leaf_relation ON stride_catalog.leaf (relation);
@@ -327,7 +328,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_submit';
 COMMENT ON FUNCTION stride.submit(text, text, text, text, name[], text, integer, integer, text, bigint, numeric,
                                   bigint[], timestamptz, integer, jsonb) IS
-'Submits a statement (INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT f(..)) as a job and returns its id. The job belongs to current_user and starts when the submitting transaction commits; a rollback leaves no job. name: the job''s name, one''s own. if_exists: what a second submission of the same name, or unnamed of the same statement, does while the first is unfinished, failed or cancelled: error, resume, skip (returns the first''s id) or new. source: the alias of the table that is walked, where the statement leaves a doubt. key: the columns of the unique index to walk by. walk: auto; key; spool, which saves the keys of the rows first and walks those: auto''s choice for a statement that is expected to find less than 5 % of a table of 100,000 rows or more, and for the queries of pipelines; or stream, which sends the rows of a pipeline''s query to the workers without saving them, and begins anew when it is interrupted. workers: how many; NULL takes stride.workers, 0 lets the job choose. chunk_rows: rows a chunk, NULL or 0 adapts to chunk_time. on_error: what a row that cannot be processed does: fail stops the job and names the row; skip keeps it aside in stride.rejects and goes on. reject_limit: with skip, the most rows that are kept aside; one more fails the job. reject_percent: the same in percent of the rows judged, the first 1,000 counting as 1,000; without it the job also fails when the first 300 rows are all bad, or over half of at least 1,000. depends_on: ids of jobs that must succeed first. start_at: not before that time. priority: higher goes first. settings: see the view stride.settings. Errors: 22004 for a NULL statement, 22023 for a bad argument or setting, 42601 for text that is not one statement, 0A000 with a hint for what chunking would change, 42710 for a job that exists, and those of the statement itself.';
+'Submits a statement (INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT f(..)) as a job and returns its id. The job belongs to current_user and starts when the submitting transaction commits; a rollback leaves no job. name: the job''s name, one''s own. if_exists: what a second submission of the same name, or unnamed of the same statement, does while the first is unfinished, failed or cancelled: error, resume, skip (returns the first''s id) or new. source: the alias of the table that is walked, where the statement leaves a doubt. key: the columns of the unique index to walk by. walk: auto; key; spool, which saves the keys of the rows first and walks those: auto''s choice for a statement that is expected to find less than 5 % of a table of 100,000 rows or more, and for the queries of pipelines; block, for a table without a key, which nobody can write until the job has ended; or stream, which sends the rows of a pipeline''s query to the workers without saving them, and begins anew when it is interrupted. workers: how many; NULL takes stride.workers, 0 lets the job choose. chunk_rows: rows a chunk, NULL or 0 adapts to chunk_time. on_error: what a row that cannot be processed does: fail stops the job and names the row; skip keeps it aside in stride.rejects and goes on. reject_limit: with skip, the most rows that are kept aside; one more fails the job. reject_percent: the same in percent of the rows judged, the first 1,000 counting as 1,000; without it the job also fails when the first 300 rows are all bad, or over half of at least 1,000. depends_on: ids of jobs that must succeed first. start_at: not before that time. priority: higher goes first. settings: see the view stride.settings. Errors: 22004 for a NULL statement, 22023 for a bad argument or setting, 42601 for text that is not one statement, 0A000 with a hint for what chunking would change, 42710 for a job that exists, and those of the statement itself.';
 
 CREATE PROCEDURE stride.run(
     statement      text,
@@ -722,7 +723,7 @@ FROM stride_catalog.visible_job AS j
          WHERE sp.job_id = j.job_id) AS s
      LEFT JOIN stride_catalog.live_jobs() AS l ON l.job_id = j.job_id
      LEFT JOIN (
-         SELECT lw.job_id, nullif(count(*) FILTER (WHERE lw.phase <> 'streaming'), 0) AS workers,
+         SELECT lw.job_id, nullif(count(*) FILTER (WHERE lw.phase <> 'streaming' AND lw.worker > 0), 0) AS workers,
                 bool_or(lw.phase = 'rebuilding indexes') AS rebuilding,
                 bool_or(lw.phase = 'spooling') AS spooling
          FROM stride_catalog.live_workers() AS lw
@@ -918,7 +919,7 @@ COMMENT ON COLUMN stride.jobs.kind IS 'What front door the job came through: sta
 COMMENT ON COLUMN stride.jobs.statement IS 'The SQL text as submitted, or for a pipeline the statement that it was compiled to. NULL for members of pg_monitor who may not act as the owner.';
 COMMENT ON COLUMN stride.jobs.source IS 'The table that is walked, qualified; of a pipeline over a query, the work table that its rows are saved in.';
 COMMENT ON COLUMN stride.jobs.target IS 'The table that is written, qualified; NULL for SELECT.';
-COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key; spool, for keys of the source, or rows of a query, that are saved first; stream, for rows of a query that are not; or rejects for a job that drives rejects again.';
+COMMENT ON COLUMN stride.jobs.walk IS 'How the source is cut into chunks: key; block, for the places of rows in a table that is locked against writers; spool, for keys of the source, or rows of a query, that are saved first; stream, for rows of a query that are not; or rejects for a job that drives rejects again.';
 COMMENT ON COLUMN stride.jobs.key IS 'The unique key that is walked, as its index defines it; until the job is planned, the one that was found when it was submitted.';
 COMMENT ON COLUMN stride.jobs.sink IS 'How rows are written: statement (the executor) or bulk.';
 COMMENT ON COLUMN stride.jobs.sink_reason IS 'Why that sink was taken.';
@@ -975,7 +976,7 @@ COMMENT ON COLUMN stride.progress.bar IS 'percent as 20 cells: # done, . open.';
 COMMENT ON COLUMN stride.progress.percent IS 'Rows done in percent of the estimate, 0 to 100; NULL while unplanned, 100 only once succeeded.';
 COMMENT ON COLUMN stride.progress.rows_per_second IS 'Driving rows a second over the last 10 s, throttled time left out; NULL until measurable.';
 COMMENT ON COLUMN stride.progress.eta IS 'Time left at that rate; NULL until measurable.';
-COMMENT ON COLUMN stride.progress.workers IS 'Workers alive now; the reader of a stream is not counted.';
+COMMENT ON COLUMN stride.progress.workers IS 'Workers alive now; the reader of a stream and the keeper of a walk by blocks are not counted.';
 COMMENT ON COLUMN stride.progress.waiting_for IS 'What the job waits for: a place in the queue, a worker slot, a throttle; NULL when running freely.';
 COMMENT ON COLUMN stride.progress.rows_done IS 'Driving rows walked, in committed chunks.';
 COMMENT ON COLUMN stride.progress.rows_total_estimate IS 'Estimated driving rows in all, corrected as splits end; NULL while unplanned.';
@@ -993,10 +994,10 @@ COMMENT ON VIEW stride.workers IS
 'The workers alive now in this database, one a row. Visible as in stride.jobs.';
 COMMENT ON COLUMN stride.workers.job_id IS 'The job that the worker works for.';
 COMMENT ON COLUMN stride.workers.pid IS 'Its process id, as in pg_stat_activity.';
-COMMENT ON COLUMN stride.workers.worker IS 'Its number in the job, from 1.';
+COMMENT ON COLUMN stride.workers.worker IS 'Its number in the job, from 1; 0 is the keeper of a walk by blocks, which holds the lock on the source.';
 COMMENT ON COLUMN stride.workers.split IS 'The split that it owns now, or NULL.';
 COMMENT ON COLUMN stride.workers.chunk IS 'The chunk that it does now, or NULL.';
-COMMENT ON COLUMN stride.workers.phase IS 'What it does now: starting, planning, spooling, streaming (the reader of a stream), claiming, fencing, reading, writing, checkpointing, committing, waiting or rebuilding indexes.';
+COMMENT ON COLUMN stride.workers.phase IS 'What it does now: starting, planning, spooling, streaming (the reader of a stream), claiming, fencing, reading, writing, checkpointing, committing, waiting, keeping the lock (of a walk by blocks) or rebuilding indexes.';
 COMMENT ON COLUMN stride.workers.rows_done IS 'Driving rows that it has walked in committed chunks.';
 COMMENT ON COLUMN stride.workers.since IS 'When it entered the phase.';
 

@@ -4,6 +4,7 @@
 
 #include "bridge/boundary.hpp"
 #include "catalog/transform.hpp"
+#include "job/block_walk.hpp"
 #include "job/leaves.hpp"
 #include "job/spool.hpp"
 #include "job/stream.hpp"
@@ -103,6 +104,13 @@ const catalog::Leaf *put_leaves(const Items &items, const catalog::Job &job, Lis
                            list_length(leaves)));
     if (first == nullptr) return nullptr;
     put(items, "key", job.key_definition != nullptr ? job.key_definition : "each table its own");
+    if (job::walks_blocks(job)) {
+        put(items, "lock",
+            psprintf("WHOEVER WRITES %s WAITS UNTIL THE JOB HAS ENDED OR IS PAUSED; if rows are written while it is paused, it "
+                     "fails when it is resumed",
+                     job.source_name));
+        return first;
+    }
     put(items, "key index",
         first->key_index_name != nullptr
             ? first->key_index_name

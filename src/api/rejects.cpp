@@ -4,6 +4,7 @@
 #include "catalog/job.hpp"
 #include "catalog/reject.hpp"
 #include "catalog/request.hpp"
+#include "job/block_walk.hpp"
 #include "pipeline/transform.hpp"
 #include "shared/wakeup.hpp"
 
@@ -32,10 +33,21 @@ void require_no_retry(int64 job_id) {
                         errhint("SELECT job_id, count(*) FROM stride.rejects GROUP BY 1 shows which jobs have some.")));
 }
 
+// A row that was mended has moved, and another one may be in its place.
+void refuse_places(const catalog::Job &holder) {
+    if (!job::walks_blocks(holder)) return;
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("the rejects of job %lld cannot be retried", static_cast<long long>(holder.job_id)),
+                    errdetail("A walk by blocks knows its rows by their place alone, which an UPDATE changes."),
+                    errhint("Write them from stride.rejects.row_data, and then SELECT stride.discard_rejects(%lld).",
+                            static_cast<long long>(holder.job_id))));
+}
+
 int64 retry_rejects(int64 job_id) {
     shared::require_preload();
     pg::require_writable("stride.retry_rejects");
     const catalog::Job *holder = holder_of(job_id);
+    refuse_places(*holder);
     require_no_retry(holder->job_id);
     catalog::Job retry = *holder;
     retry.retry_of = holder->job_id;

@@ -5,12 +5,12 @@
 namespace stride::catalog {
 namespace {
 
-#define LEAF_COLUMNS "leaf, relation, relation_name, in_tree, walked, key_index, key_index_name, key_definition, shape"
+#define LEAF_COLUMNS "leaf, relation, relation_name, in_tree, walked, key_index, key_index_name, key_definition, shape, locked_xid"
 
 constinit pg::FixedStatement insert_row = {
-    "INSERT INTO stride_catalog.leaf (job_id, " LEAF_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-    10,
-    {INT8OID, INT4OID, OIDOID, TEXTOID, BOOLOID, BOOLOID, OIDOID, TEXTOID, TEXTOID, TEXTOID},
+    "INSERT INTO stride_catalog.leaf (job_id, " LEAF_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    11,
+    {INT8OID, INT4OID, OIDOID, TEXTOID, BOOLOID, BOOLOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID},
     nullptr};
 
 constinit pg::FixedStatement select_one = {
@@ -45,6 +45,7 @@ Leaf leaf_of(const pg::Row &row) {
     leaf.key_index_name = row.text(7);
     leaf.key_definition = row.text(8);
     leaf.shape = row.text(9);
+    leaf.locked_xid = static_cast<uint64>(row.int64_or(10, 0));
     return leaf;
 }
 
@@ -54,14 +55,15 @@ void insert_leaf(int64 job_id, const Leaf &leaf) {
     pg::run_fixed(insert_row,
                   {pg::arg_int64(job_id), pg::arg_int32(leaf.leaf), arg_oid(leaf.relation), pg::arg_text(leaf.relation_name),
                    pg::arg(BoolGetDatum(leaf.in_tree)), pg::arg(BoolGetDatum(leaf.walked)), arg_oid(leaf.key_index),
-                   pg::arg_text(leaf.key_index_name), pg::arg_text(leaf.key_definition), pg::arg_text(leaf.shape)});
+                   pg::arg_text(leaf.key_index_name), pg::arg_text(leaf.key_definition), pg::arg_text(leaf.shape),
+                   pg::arg_int64(static_cast<int64>(leaf.locked_xid))});
 }
 
 LeafInTree find_leaf(int64 job_id, int32 leaf) {
     LeafInTree found = {};
     const uint64 rows =
         pg::read_fixed(select_one, {pg::arg_int64(job_id), pg::arg_int32(leaf)}, [&](const pg::Row &row) {
-            found = LeafInTree{leaf_of(row), row.array(10)};
+            found = LeafInTree{leaf_of(row), row.array(11)};
         });
     if (rows == 0)
         ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),

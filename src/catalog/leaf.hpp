@@ -17,6 +17,7 @@ struct Leaf {
     char *key_index_name;
     char *key_definition;
     char *shape; // walk/shape.hpp
+    uint64 locked_xid; // of a block walk: the oldest transaction when the table was locked, walk/block.hpp; else 0
 };
 
 void insert_leaf(int64 job_id, const Leaf &leaf);

@@ -6,6 +6,7 @@
 #include "analysis/analysis.hpp"
 #include "catalog/work_table.hpp"
 #include "job/function_version.hpp"
+#include "job/block_walk.hpp"
 #include "job/leaves.hpp"
 #include "job/row_data.hpp"
 #include "pg/session.hpp"
@@ -115,6 +116,7 @@ void ChunkStatement::lock_and_check(const catalog::Split &split) {
 }
 
 chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {
+    if (walks_blocks(job)) (void)require_keeper(job);
     Relation source = table_open(job.source, NoLock);
     const int nest_level = pg::pin_search_path();
     walk::Peek peek = catalog::is_work_table(key.relation)

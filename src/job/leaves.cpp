@@ -2,9 +2,11 @@
 // Regime: pg.
 #include "job/leaves.hpp"
 
+#include "job/block_walk.hpp"
 #include "catalog/split.hpp"
 #include "job/worklist.hpp"
 #include "pg/session.hpp"
+#include "walk/block.hpp"
 #include "walk/peek.hpp"
 #include "walk/shape.hpp"
 
@@ -62,20 +64,23 @@ void require_key_select(const walk::Key &key) {
 }
 
 void describe_key(const Source &source, Relation relation, ArrayType *wanted_key, catalog::Leaf *leaf) {
-    const walk::Key key = walk::choose_key(relation, source.relation, wanted_key);
+    if (source.by_blocks) walk::require_blocks(relation);
+    const walk::Key key = source.by_blocks ? walk::block_key(RelationGetRelid(relation), source.relation)
+                                           : walk::choose_key(relation, source.relation, wanted_key);
     refuse_key_update(source, key);
     require_key_select(key);
     leaf->key_index = key.index;
-    leaf->key_index_name = key.promised ? nullptr : qualified_name(key.index);
+    leaf->key_index_name = OidIsValid(key.index) ? qualified_name(key.index) : nullptr;
     leaf->key_definition = walk::key_definition(key);
     leaf->shape = walk::key_shape(key, GetUserId());
+    if (source.by_blocks) leaf->locked_xid = walk::oldest_running();
 }
 
 // The index of the walk.  REINDEX CONCURRENTLY, as dropping and creating it again, leaves another one of the same name, in
 // which positions mean the same as long as the shape of the key does.
 Oid present_index(Relation relation, const catalog::Leaf &leaf) {
     List *indexes = RelationGetIndexList(relation);
-    if (list_member_oid(indexes, leaf.key_index)) return leaf.key_index;
+    if (leaf.key_index_name == nullptr || list_member_oid(indexes, leaf.key_index)) return leaf.key_index;
     ListCell *cell;
     foreach (cell, indexes)
         if (strcmp(qualified_name(lfirst_oid(cell)), leaf.key_index_name) == 0) return lfirst_oid(cell);
@@ -102,10 +107,10 @@ void raise_source_changed(const catalog::Job &job, const char *detail) {
     pg_unreachable();
 }
 
-Source source_of(Query *query, Oid relation, const char *alias) {
+Source source_of(Query *query, Oid relation, const char *alias, bool by_blocks) {
     const analysis::Driver driver = analysis::find_driver(query, relation, alias);
     const bool updated = driver.level->commandType == CMD_UPDATE && driver.level->resultRelation == driver.rtindex;
-    return Source{relation, analysis::entry_of(driver)->inh,
+    return Source{relation, analysis::entry_of(driver)->inh, by_blocks,
                   updated ? analysis::updated_columns(driver.level) : nullptr};
 }
 
@@ -132,7 +137,8 @@ List *find_leaves(const Source &source, const PlannedStmt *whole, ArrayType *wan
 
 List *find_leaves_of(const catalog::Job &job) {
     const int nest_level = pg::pin_search_path();
-    const Source source = source_of(analysis::analyse_stored(job.stored_sql), job.source, job.stored_alias);
+    const Source source = source_of(analysis::analyse_stored(job.stored_sql), job.source, job.stored_alias,
+                                    walks_blocks(job));
     const PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job.stored_sql), job.stored_sql);
     List *leaves = find_leaves(source, whole, job.wanted_key);
     pg::unpin(nest_level);
@@ -173,6 +179,8 @@ walk::Key require_same_key(const catalog::Job &job, const catalog::Leaf &leaf) {
     Relation relation = table_open(leaf.relation, NoLock);
     const walk::Key key = walk::load_key(relation, job.source, present_index(relation, leaf), job.wanted_key);
     const char *shape = walk::key_shape(key, job.owner);
+    if (key.by_place && strstr(leaf.shape, walk::file_of(leaf.relation)) == nullptr)
+        raise_source_changed(job, psprintf("The table %s was rewritten: its rows are not where they were.", leaf.relation_name));
     if (strcmp(shape, leaf.shape) != 0)
         raise_source_changed(job, psprintf("The walk of %s relies on (%s) and finds (%s).", leaf.relation_name, leaf.shape, shape));
     table_close(relation, NoLock);

@@ -14,9 +14,10 @@ namespace stride::job {
 struct Source {
     Oid relation;
     bool with_children; // named without ONLY
+    bool by_blocks;
     Bitmapset *updated; // columns of it that the statement updates, offset by FirstLowInvalidHeapAttributeNumber
 };
-Source source_of(Query *query, Oid relation, const char *alias);
+Source source_of(Query *query, Oid relation, const char *alias, bool by_blocks);
 
 // The tables below the source, or itself, each with its best key (List of catalog::Leaf *).  Those that the plan of the whole
 // statement does not read are not walked.  Raises 55000 where one has no key, 0A000 for a foreign table without a wanted key, or

@@ -3,9 +3,10 @@
 #include "job/submission.hpp"
 
 #include "settings/settings.hpp"
+#include "job/block_walk.hpp"
 #include "job/leaves.hpp"
 #include "job/worklist.hpp"
-#include "job/session_settings.hpp"
+#include "settings/session.hpp"
 #include "analysis/statement.hpp"
 #include "pg/session.hpp"
 #include "sink/bulk.hpp"
@@ -15,7 +16,7 @@
 namespace stride::job {
 namespace {
 
-constexpr const char *walks[] = {"auto", "key", "spool", "stream"};
+constexpr const char *walks[] = {"auto", "key", "spool", "stream", "block"};
 
 void check_walk(const Arguments &arguments) {
     bool known = false;
@@ -24,12 +25,30 @@ void check_walk(const Arguments &arguments) {
     if (!known)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("invalid value for walk: \"%s\"", arguments.walk == nullptr ? "NULL" : arguments.walk),
-                        errhint("Use \"auto\", \"key\", \"spool\" or \"stream\".")));
+                        errhint("Use \"auto\", \"key\", \"spool\", \"stream\" or \"block\".")));
+    if (strcmp(arguments.walk, "block") == 0 && arguments.key != nullptr)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a key cannot be given with walk => 'block'"),
+                        errhint("Leave out one of them.")));
+}
+
+// Whether the walk is one by blocks.
+bool check_block_walk(const Work &work, const Arguments &arguments, const analysis::Statement &statement,
+                      const settings::Settings &settings) {
+    if (strcmp(arguments.walk, "block") != 0) return false;
+    if (work.work_table != nullptr)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("walk => 'block' needs a table as source"),
+                        errhint("Leave walk out, and the rows of the query are saved first.")));
+    if (settings.source_rows_at_start)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("walk => 'block' does not go together with source_rows \"at_start\""),
+                        errhint("Nobody can write the table during the walk: leave source_rows out.")));
+    check_block_source(statement, work.deletes_source);
+    return true;
 }
 
 // What the submitter has to say about it.
 KeySaving key_saving(const Work &work, const Arguments &arguments, const settings::Settings &settings) {
-    if (work.work_table != nullptr) return KeySaving::never;
+    if (work.work_table != nullptr || strcmp(arguments.walk, "block") == 0) return KeySaving::never;
     if (strcmp(arguments.walk, "stream") == 0)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("walk => 'stream' needs a query as source"),
                         errhint("Submit a pipeline with source_query, or leave walk out.")));
@@ -137,14 +156,14 @@ char *common_key(List *leaves) {
 }
 
 // What planning would find now, so that its refusals are raised where somebody reads them.
-List *fill_walk(catalog::Job *job, const Work &work, const Arguments &arguments, KeySaving saving,
-                const PlannedStmt *whole, const char **reason) {
+List *fill_walk(catalog::Job *job, const Work &work, const Arguments &arguments, bool by_blocks,
+                KeySaving saving, const PlannedStmt *whole, const char **reason) {
     Query *query = analysis::analyse_stored(job->stored_sql);
-    List *leaves = find_leaves(source_of(query, job->source, job->stored_alias), whole, job->wanted_key);
+    List *leaves = find_leaves(source_of(query, job->source, job->stored_alias, by_blocks), whole, job->wanted_key);
     *reason = why_keys_are_saved(*job, leaves, saving);
     const bool streams = strcmp(arguments.walk, "stream") == 0;
     const bool spools = work.work_table != nullptr || *reason != nullptr;
-    job->walk = pstrdup(streams ? "stream" : spools ? "spool" : "key");
+    job->walk = pstrdup(streams ? "stream" : spools ? "spool" : by_blocks ? "block" : "key");
     job->key_definition = common_key(leaves);
     return leaves;
 }
@@ -223,6 +242,7 @@ Prepared prepare_job(const Work &work, const Arguments &arguments) {
                       settings.delivery_at_least_once, work.own_levels, work.deletes_source, arguments.key,
                       work.keeps_last, work.work_table == nullptr ? InvalidOid : work.work_table->relation});
     require_same_tables(work, *statement);
+    const bool by_blocks = check_block_walk(work, arguments, *statement, settings);
     fill_statement(job, *statement);
     fill_work(job, work, *statement);
     check_indexes(*job);
@@ -238,11 +258,11 @@ Prepared prepare_job(const Work &work, const Arguments &arguments) {
     job->has_start_at = arguments.has_start_at;
     job->start_at = arguments.start_at;
     job->priority = arguments.priority;
-    job->session = capture_session();
+    job->session = settings::capture_session();
     const int nest_level = pg::pin_search_path();
     PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job->stored_sql), job->stored_sql);
     const char *walk_reason;
-    List *leaves = fill_walk(job, work, arguments, key_saving(work, arguments, settings), whole, &walk_reason);
+    List *leaves = fill_walk(job, work, arguments, by_blocks, key_saving(work, arguments, settings), whole, &walk_reason);
     fill_sink(job, settings, whole);
     pg::unpin(nest_level);
     return Prepared{job, work.work_table, walk_reason, leaves, list_concat(list_copy(work.notes), statement->warnings)};

@@ -7,6 +7,7 @@
 #include "pipeline/shape.hpp"
 #include "pipeline/source.hpp"
 #include "pipeline/tree.hpp"
+#include "walk/block.hpp"
 #include "walk/plan.hpp"
 
 namespace stride::pipeline {
@@ -133,14 +134,18 @@ void add_columns(walk::Key *order, const walk::Key &key) {
 // Where the order of rows shows, in the last one of a conflict key and in a function's batches, it is that of the walk.  The
 // partitions of a table mostly have one key; where they do not, the columns of all their keys make an order in which no two
 // rows of a chunk are equal.
-const walk::Key *choose_order(const Shape &shape, ArrayType *wanted) {
+const walk::Key *choose_order(const Shape &shape, const job::Arguments &common) {
     if (shape.query != nullptr) return nullptr;
     const Oid source = RelationGetRelid(shape.source);
     walk::Key *order = static_cast<walk::Key *>(palloc0(sizeof(walk::Key)));
+    if (strcmp(common.walk, "block") == 0) {
+        *order = walk::block_key(source, source);
+        return order;
+    }
     ListCell *cell;
     foreach (cell, find_all_inheritors(source, AccessShareLock, nullptr)) {
         Relation table = table_open(lfirst_oid(cell), NoLock);
-        if (table->rd_rel->relkind == RELKIND_RELATION) add_columns(order, walk::choose_key(table, source, wanted));
+        if (table->rd_rel->relkind == RELKIND_RELATION) add_columns(order, walk::choose_key(table, source, common.key));
         table_close(table, NoLock);
     }
     return order;
@@ -230,7 +235,7 @@ job::Work compile(const Arguments &arguments, const job::Arguments &common, cons
     job::Work work = {};
     work.keeps_last = conflict.action == ONCONFLICT_UPDATE && shape.assignments == NIL;
     const bool batches = shape.function != nullptr && function.kind == TransformKind::chunk;
-    if (work.keeps_last || batches) shape.order = choose_order(shape, common.key);
+    if (work.keeps_last || batches) shape.order = choose_order(shape, common);
     work.kind = "pipeline";
     work.parsed = {build_insert(shape), user.texts};
     work.own_levels = shape.query == nullptr;

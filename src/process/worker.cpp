@@ -8,9 +8,10 @@
 #include "settings/settings.hpp"
 #include "core/chunk_sizer.hpp"
 #include "core/error_policy.hpp"
+#include "job/block_walk.hpp"
 #include "job/leaves.hpp"
 #include "job/retry.hpp"
-#include "job/session_settings.hpp"
+#include "settings/session.hpp"
 #include "job/spool.hpp"
 #include "job/worklist.hpp"
 #include "pg/test_point.hpp"
@@ -18,6 +19,7 @@
 #include "pipeline/transform.hpp"
 #include "pg/transaction.hpp"
 #include "pg/background.hpp"
+#include "process/keeper.hpp"
 #include "process/reader.hpp"
 #include "process/rebuild.hpp"
 #include "process/worker_errors.hpp"
@@ -67,7 +69,7 @@ bool begin(Worker *worker) {
     const bool mine = load_job(worker);
     worker->extension = pg::extension_oid();
     if (mine) {
-        job::replay_session(worker->job->session);
+        settings::replay_session(worker->job->session);
         // Chunks are parallel among themselves; a parallel plan in each would take the cores twice.
         SetConfigOption("max_parallel_workers_per_gather", "0", PGC_USERSET, PGC_S_SESSION);
         apply_settings(worker);
@@ -150,7 +152,11 @@ void plan_job(const Worker &worker) {
     } else if (job::is_stream(job)) {
         job::plan_stream(job);
     } else {
+        // One keeper at both ends: a second one has no plan yet to hold the tables against.
+        const int64 keeper = job::walks_blocks(job) ? job::require_keeper(job) : 0;
         walk::plan_splits(job, job::find_leaves_of(job), workers);
+        if (job::walks_blocks(job) && job::require_keeper(job) != keeper)
+            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the lock on %s was lost while the job was planned", job.source_name)));
     }
 }
 
@@ -377,6 +383,10 @@ void worker_main() {
     if (!begin(&worker)) return;
     STRIDE_TEST_POINT("job_loaded");
     shared::heartbeat(worker.slot);
+    if (worker.order.task == shared::Task::keeper) {
+        keep_source(&worker);
+        return;
+    }
     if (worker.order.task == shared::Task::indexes) {
         rebuild_indexes(&worker);
         return;

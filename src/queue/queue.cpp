@@ -6,6 +6,7 @@
 #include "catalog/dropped_index.hpp"
 #include "catalog/request.hpp"
 #include "catalog/split.hpp"
+#include "job/block_walk.hpp"
 #include "queue/admission.hpp"
 #include "queue/automatic.hpp"
 #include "pg/background.hpp"
@@ -57,7 +58,9 @@ const char *start_worker(Queue *queue, const Job &job, shared::Task task) {
     order.job_id = job.job_id;
     order.slot = slot;
 
-    const char *type = task == shared::Task::reader ? "pg_stride reader" : "pg_stride worker";
+    const char *type = task == shared::Task::reader   ? "pg_stride reader"
+                       : task == shared::Task::keeper ? "pg_stride keeper"
+                                                      : "pg_stride worker";
     char *name = psprintf("%s %d of job %lld", type, order.worker, static_cast<long long>(job.job_id));
     BackgroundWorker worker = pg::describe_worker(type, name, "stride_worker_main");
     worker.bgw_notify_pid = MyProcPid;
@@ -97,10 +100,19 @@ int top_up_stream(Queue *queue, const Job &job, const catalog::SplitCounts &coun
     return running + 1;
 }
 
+// Whether the job's keeper has the lock that its chunks need; starts one if there is none.  *reason as of top_up().
+bool is_kept(Queue *queue, const Job &job, const char **reason) {
+    if (shared::keeper_of(MyDatabaseId, job.job_id) != 0) return true;
+    if (shared::count_workers(MyDatabaseId, job.job_id, shared::Task::keeper) == 0)
+        *reason = start_worker(queue, job, shared::Task::keeper);
+    return false;
+}
+
 // Tops a job's workers up; *reason says why there are fewer than wanted.
 int top_up(Queue *queue, const Job &job, const catalog::SplitCounts &counts, const char **reason) {
     if (strcmp(job.walk, "stream") == 0) return top_up_stream(queue, job, counts, reason);
     int running = shared::count_workers(MyDatabaseId, job.job_id);
+    if (job::walks_blocks(job) && !is_kept(queue, job, reason)) return *reason == nullptr ? Max(1, running) : running;
     const int wanted = wanted_workers(queue, job, counts.rows_estimate);
     const bool planned = counts.all > 0;
     int64 useful = planned ? counts.claimable : (running == 0 ? 1 : 0);
@@ -152,6 +164,11 @@ long advance_queued(Queue *queue, Job *job) {
     return finished ? 0 : active_wait_ms;
 }
 
+// The lock of a walk by blocks is given back when no chunk runs any more.
+void dismiss_keeper(const Job &job) {
+    shared::ask_stop(MyDatabaseId, job.job_id, shared::Task::keeper, shared::Stop::at_chunk_end);
+}
+
 // What the workers' failures ask for; true when the job was moved.
 bool obey_failures(Job *job) {
     char *message = nullptr;
@@ -196,6 +213,7 @@ long advance_running(Queue *queue, Job *job) {
     if (walked && dropped.left == 0) {
         if (dropped.failed > 0) return 0; // the failure came after the look at failures above
         if (!catalog::raise_epochs(job->job_id)) return slotless_wait_ms;
+        dismiss_keeper(*job);
         STRIDE_TEST_POINT("before_finish");
         move_job(job, counts.rejected > 0 ? JobState::succeeded_with_rejects : JobState::succeeded, ourselves, "finish",
                  nullptr);
@@ -267,6 +285,7 @@ long advance_ending(Queue *queue, Job *job, shared::Stop stop, JobState to, cons
     if (shared::count_workers(MyDatabaseId, job->job_id, shared::Task::chunks) > 0 ||
         shared::count_workers(MyDatabaseId, job->job_id, shared::Task::reader) > 0)
         return slotless_wait_ms;
+    dismiss_keeper(*job);
     const long wait_ms = rebuild_before_end(queue, job);
     if (wait_ms >= 0) return wait_ms;
     (void)shared::take_failed_starts(MyDatabaseId, job->job_id);
@@ -282,6 +301,7 @@ long advance_pausing(Job *job) {
     stop_walk(*job, shared::Stop::at_chunk_end);
     shared::ask_stop(MyDatabaseId, job->job_id, shared::Task::indexes, shared::Stop::at_chunk_end);
     if (shared::count_workers(MyDatabaseId, job->job_id) > 0) return slotless_wait_ms;
+    dismiss_keeper(*job);
     if (!catalog::raise_epochs(job->job_id)) return slotless_wait_ms;
     move_job(job, JobState::paused, ourselves, "paused", job->state_reason);
     return 0;

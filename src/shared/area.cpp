@@ -81,6 +81,8 @@ const char *phase_name(Phase phase) {
         return "committing";
     case Phase::waiting:
         return "waiting";
+    case Phase::keeping:
+        return "keeping the lock";
     case Phase::rebuilding:
         return "rebuilding indexes";
     }

@@ -18,7 +18,7 @@ constexpr int reason_bytes = 128;
 enum class Stop : uint32 { none, at_chunk_end, now };
 
 // What a worker is started for.
-enum class Task : uint32 { chunks, indexes, reader };
+enum class Task : uint32 { chunks, indexes, reader, keeper };
 
 // Where a worker is.  Written by the worker without the lock: a reader may see it a moment late.
 enum class Phase : uint32 {
@@ -33,6 +33,7 @@ enum class Phase : uint32 {
     checkpointing,
     committing,
     waiting,
+    keeping, // holds the lock of a walk by blocks
     rebuilding
 };
 const char *phase_name(Phase phase);
@@ -58,12 +59,13 @@ struct WorkerSlot {
     Oid owner;
     int64 job_id;
     Task task;
-    int32 worker;      // number within the job, from 1
+    int32 worker;      // number within the job, from 1; a keeper has 0
     int64 cookie;      // random: tells this worker from any other, ever
     int scheduler_pid; // who took the slot
     // Guarded by the lock; set by the worker.
     int pid;
     bool heartbeat; // the worker has connected and loaded its job
+    bool source_held; // a keeper has its lock, and nobody wrote since the job was planned
     Latch *latch;
     char waiting_for[reason_bytes];
     dsm_handle stream;   // of a reader, DSM_HANDLE_INVALID = not open

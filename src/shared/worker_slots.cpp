@@ -35,6 +35,7 @@ void clear(WorkerSlot &slot) {
     slot.scheduler_pid = 0;
     slot.pid = 0;
     slot.heartbeat = false;
+    slot.source_held = false;
     slot.latch = nullptr;
     slot.waiting_for[0] = '\0';
     slot.stream = DSM_HANDLE_INVALID;
@@ -131,7 +132,7 @@ Take take_slot(Oid database, Oid owner, int64 job_id, Task task, const Caps &cap
         result = Take::role_full;
     } else {
         WorkerSlot &slot = area->workers[spare];
-        const int number = free_worker_number(database, job_id);
+        const int number = task == Task::keeper ? 0 : free_worker_number(database, job_id);
         clear(slot);
         slot.use = SlotUse::starting;
         slot.database = database;
@@ -260,6 +261,21 @@ dsm_handle find_stream(Oid database, int64 job_id) {
     return found;
 }
 
+void set_source_held(WorkerSlot *slot, bool held) {
+    LWLockAcquire(area->lock, LW_EXCLUSIVE);
+    slot->source_held = held;
+    LWLockRelease(area->lock);
+}
+
+int64 keeper_of(Oid database, int64 job_id) {
+    int64 cookie = 0;
+    LWLockAcquire(area->lock, LW_SHARED);
+    for (int i = 0; i < area->nworkers; i++)
+        if (is_of(area->workers[i], database, job_id) && area->workers[i].source_held) cookie = area->workers[i].cookie;
+    LWLockRelease(area->lock);
+    return cookie;
+}
+
 int count_workers(Oid database, int64 job_id) {
     int count = 0;
     for (const Task task : {Task::chunks, Task::indexes, Task::reader})
@@ -320,7 +336,7 @@ void ask_surplus_stop(Oid database, int64 job_id, int keep) {
     LWLockAcquire(area->lock, LW_EXCLUSIVE);
     for (int i = 0; i < area->nworkers; i++) {
         WorkerSlot &slot = area->workers[i];
-        if (!is_of(slot, database, job_id) || slot.worker <= keep) continue;
+        if (!is_of(slot, database, job_id) || slot.worker <= keep) continue; // a keeper has number 0
         pg_atomic_write_u32(&slot.stop, static_cast<uint32>(Stop::at_chunk_end));
         if (slot.latch != nullptr) SetLatch(slot.latch);
     }

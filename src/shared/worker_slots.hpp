@@ -32,13 +32,14 @@ void count_rows(WorkerSlot *slot, int64 rows, TimestampTz now);
 void count_wait(WorkerSlot *slot, TimestampTz from, TimestampTz to); // throttled time, which no rate counts
 Stop wanted_stop(WorkerSlot *slot);
 bool take_altered(WorkerSlot *slot);
+void set_source_held(WorkerSlot *slot, bool held); // of a keeper
 void publish_stream(WorkerSlot *slot, dsm_handle stream); // by the reader, once its workers may join
 
 // The stream of the job that is open now, DSM_HANDLE_INVALID = none.
 dsm_handle find_stream(Oid database, int64 job_id);
 
 // The scheduler's side.
-int count_workers(Oid database, int64 job_id); // of all tasks
+int count_workers(Oid database, int64 job_id); // of all tasks but a keeper's
 int count_workers(Oid database, int64 job_id, Task task);
 void ask_stop(Oid database, int64 job_id, Task task, Stop stop); // Stop::now also sends SIGTERM to attached workers
 int count_spare(Oid database, Oid owner, int64 job_id, const Caps &caps); // how many more workers the job may take now
@@ -57,6 +58,7 @@ bool has_heartbeat(Oid database, int64 job_id);              // some worker of t
 int take_failed_starts(Oid database, int64 job_id);          // frees slots of workers that ended before their heartbeat
 void release_orphans(Oid database);      // at scheduler start: slots another scheduler took, never attached
 void release_failed_of_idle_databases(); // by the launcher
+int64 keeper_of(Oid database, int64 job_id); // the cookie of the one that has its lock; 0 = none
 bool is_live(int64 cookie);              // an attached worker has this cookie
 
 // Copies one slot for the views; false when it is not in use.

@@ -2,6 +2,8 @@
 // Regime: pg.  Locks: AccessShareLock on each index looked at, to the end of the transaction.  May not read rows.
 #include "walk/key.hpp"
 
+#include "walk/block.hpp"
+
 namespace stride::walk {
 namespace {
 
@@ -249,7 +251,8 @@ bool better(const Key &candidate, bool candidate_primary, const Key &best, bool 
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("\"%s\" has no key to walk it by", RelationGetRelationName(relation)),
                     reasons > 0 ? errdetail_internal("%s", detail->data) : errdetail("It has no index."),
-                    errhint("Add a primary key, or a unique index over NOT NULL columns.")));
+                    errhint("Add a primary key, or a unique index over NOT NULL columns; or walk it by walk => 'block', "
+                            "where nobody can write it until the job has ended.")));
 }
 
 } // namespace
@@ -291,6 +294,7 @@ Key choose_key(Relation relation, Oid source, ArrayType *wanted) {
 
 Key load_key(Relation relation, Oid source, Oid index_oid, ArrayType *wanted) {
     if (is_foreign(relation)) return promised_key(relation, source, wanted);
+    if (!OidIsValid(index_oid)) return block_key(RelationGetRelid(relation), source);
     if (!list_member_oid(RelationGetIndexList(relation), index_oid))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("the index that \"%s\" is walked by is gone", RelationGetRelationName(relation)),

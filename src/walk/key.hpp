@@ -27,8 +27,9 @@ struct KeyColumn {
 struct Key {
     Oid source;   // the driving relation as the statement names it
     Oid relation; // the table that is walked and has the index: the source, or one of its leaves
-    Oid index;    // InvalidOid if promised
+    Oid index;    // InvalidOid if promised or by place
     bool promised;
+    bool by_place; // the system column ctid, see walk/block.hpp
     int ncolumns;
     KeyColumn columns[INDEX_MAX_KEYS];
 };

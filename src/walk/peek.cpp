@@ -123,8 +123,8 @@ char *select_keys_sql(Relation source, const Key &key) {
     StringInfoData sql;
     initStringInfo(&sql);
     for (int i = 0; i < key.ncolumns; i++) {
-        const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(source), key.columns[i].attno - 1);
-        appendStringInfo(&sql, "%s %s", i == 0 ? "SELECT" : ",", quote_identifier(NameStr(attribute->attname)));
+        const char *name = get_attname(RelationGetRelid(source), key.columns[i].attno, false);
+        appendStringInfo(&sql, "%s %s", i == 0 ? "SELECT" : ",", quote_identifier(name));
     }
     appendStringInfo(&sql, " FROM %s%s", key.relation == key.source ? "ONLY " : "",
                      quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)),
@@ -138,7 +138,8 @@ char *ordered_keys_sql(Relation source, const Key &key, bool backward, int64 lim
     appendStringInfoString(&sql, select_keys_sql(source, key));
     // Collation names are written for the search_path that analyse_own() reads them under.
     const int level = pg::pin_search_path();
-    for (int i = 0; i < key.ncolumns; i++) {
+    // A scan of a TID range gives rows in the order of their places.
+    for (int i = 0; !key.by_place && i < key.ncolumns; i++) {
         appendStringInfoString(&sql, i == 0 ? " ORDER BY " : ", ");
         append_order(&sql, source, key.columns[i], backward);
     }
@@ -175,6 +176,7 @@ WalkPlan plan_without_sort(Query *query, const char *sql, const Key &key) {
                     {"enable_bitmapscan", "off"},
                     {"enable_indexscan", "on"},
                     {"enable_indexonlyscan", "on"},
+                    {"enable_tidscan", "on"},
                     {"jit", "off"}};
     const int level = NewGUCNestLevel();
     for (const auto &setting : settings)

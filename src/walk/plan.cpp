@@ -66,6 +66,9 @@ bool scan_by_key(const Plan *plan, const Findings &findings) {
     }
     case T_BitmapHeapScan:
         return bitmap_by_key(plan->lefttree, findings);
+    case T_TidRangeScan:
+    case T_TidScan:
+        return !OidIsValid(findings.index); // of a block walk
     default:
         return false;
     }
@@ -185,7 +188,7 @@ WalkPlan plan_walk(Query *query, const char *sql, const Driving &driving) {
     static constexpr struct {
         const char *name;
         const char *value;
-    } settings[] = {{"enable_seqscan", "off"}, {"enable_indexscan", "on"}, {"enable_bitmapscan", "on"}};
+    } settings[] = {{"enable_seqscan", "off"}, {"enable_indexscan", "on"}, {"enable_bitmapscan", "on"}, {"enable_tidscan", "on"}};
     const int level = NewGUCNestLevel();
     for (const auto &setting : settings)
         (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,

@@ -3,6 +3,7 @@
 #include "walk/sample.hpp"
 
 #include "pg/session.hpp"
+#include "walk/block.hpp"
 #include "walk/peek.hpp"
 #include "walk/plan.hpp"
 
@@ -151,6 +152,7 @@ double estimate_rows(Relation relation) {
 
 Sample sample_keys(Relation source, Relation relation, const Key &key, int wanted, BlockNumber max_blocks) {
     if (key.promised) return read_all_keys(source, key, wanted);
+    if (key.by_place) return sample_blocks(relation, key, wanted);
     Sample sample = {};
     refuse_unsampled(relation);
     sample.upper = greatest_key(source, key);

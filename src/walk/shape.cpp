@@ -3,6 +3,7 @@
 #include "walk/shape.hpp"
 
 #include "pg/session.hpp"
+#include "walk/block.hpp"
 
 namespace stride::walk {
 namespace {
@@ -84,6 +85,7 @@ char *key_shape(const Key &key, Oid owner) {
         if (OidIsValid(column.collation)) append_collation(&out, column.collation);
         append_order(&out, column);
     }
+    if (key.by_place) appendStringInfoString(&out, file_of(key.relation));
     append_row_security(&out, key.source, owner);
     pg::unpin(level);
     return out.data;

@@ -199,6 +199,7 @@ sub wait_at_point
 {
 	my ($self, $job) = @_;
 	my $standing = "FROM pg_stat_activity WHERE application_name = 'pg_stride job $job' AND wait_event = 'Extension'"
+	  . " AND backend_type <> 'pg_stride keeper'"
 	  . " AND datname = '" . $self->database . "'";
 	my $pid;
 	$self->wait_until("SELECT count(*) > 0 $standing", "a worker of job $job stands at a test point")

@@ -4,7 +4,7 @@
 
 #include "pg/pg.hpp"
 
-namespace stride::job {
+namespace stride::settings {
 
 // An object {name: value}: search_path, the settings of value input and output, row_security, and every custom setting
 // (a name with a dot) that was SET in this session.
@@ -13,4 +13,4 @@ Jsonb *capture_session();
 // Sets them for the rest of this session; raises what SET would raise.
 void replay_session(Jsonb *captured);
 
-} // namespace stride::job
+} // namespace stride::settings

@@ -1,10 +1,10 @@
 // Session settings of the submitter.
 // Regime: pg.  Runs no user code but the check hooks of settings.
-#include "job/session_settings.hpp"
+#include "settings/session.hpp"
 
 #include "settings/settings.hpp"
 
-namespace stride::job {
+namespace stride::settings {
 namespace {
 
 constexpr const char *always_captured[] = {"search_path",   "TimeZone",           "DateStyle",
@@ -31,7 +31,7 @@ void capture(JsonbParseState **state, const char *name) {
 bool is_session_custom(const config_generic *setting) {
     if (strchr(setting->name, '.') == nullptr) return false;
     return setting->source == PGC_S_SESSION ||
-           (setting->source >= PGC_S_DATABASE && settings::is_default_of_job(setting->name));
+           (setting->source >= PGC_S_DATABASE && is_default_of_job(setting->name));
 }
 
 } // namespace
@@ -67,4 +67,4 @@ void replay_session(Jsonb *captured) {
     }
 }
 
-} // namespace stride::job
+} // namespace stride::settings
