@@ -1,6 +1,7 @@
 // The pieces that analyse() is made of, one file each: walking trees, choosing the driver, the refusals, MERGE's rules,
 // frozen time, and warnings.  Used by job/ only.
-// Regime: pg.  Locks: none beyond those of parse analysis; catalog look-ups only.  May not execute anything of the user's.
+// Regime: pg.  Locks: none beyond those of parse analysis; catalog look-ups only.  May not execute anything of the
+// user's.
 #pragma once
 
 #include "analysis/statement.hpp"
@@ -50,8 +51,8 @@ enum class Obstacle : unsigned char {
     recursive_cte
 };
 
-// A table reference in FROM, reached through subqueries and CTEs; `obstacle` is the outermost reason, if any, why a range
-// on it would change the statement's answer.
+// A table reference in FROM, reached through subqueries and CTEs; `obstacle` is the outermost reason, if any, why a
+// range on it would change the statement's answer.
 struct Candidate {
     Query *level;
     int rtindex;
@@ -62,8 +63,8 @@ inline RangeTblEntry *entry_of(const Candidate &candidate) {
     return entry_at(candidate.level, candidate.rtindex);
 }
 
-// The query that a CTE reference means, and the levels above it (List of Query *, outermost first) in *above; `levels` are
-// those at the reference.  nullptr where it is recursive, or refers to itself.
+// The query that a CTE reference means, and the levels above it (List of Query *, outermost first) in *above; `levels`
+// are those at the reference.  nullptr where it is recursive, or refers to itself.
 Query *cte_query(List *levels, const RangeTblEntry *rte, List **above);
 
 // True if the level gives the same rows for parts of its input as for the whole: no set operation, LIMIT, DISTINCT,
@@ -73,8 +74,8 @@ bool is_simple_level(const Query *level);
 // All candidates as a List of Candidate *, always in the same order for the same tree.  UPDATE and DELETE have one.
 List *candidates(Query *query);
 
-// The candidate that drives the statement; raises the refusals of design.md section 3 that concern its place, unless the
-// levels over it are ours.
+// The candidate that drives the statement; raises the refusals of design.md section 3 that concern its place, unless
+// the levels over it are ours.
 const Candidate *choose_driver(Query *query, List *found, const AnalysisOptions &options);
 
 // ---- safety.cpp: the refusals.  All raise 0A000 unless said otherwise, with DETAIL and HINT.
@@ -108,8 +109,8 @@ void check_merge(Query *query, const RangeTblEntry *driver, ArrayType *key);
 
 // ---- filtered_source.cpp
 
-// Puts SELECT * FROM table WHERE qual in the place of a table reference, whose number does not change.  Not for one whose
-// system columns are read.
+// Puts SELECT * FROM table WHERE qual in the place of a table reference, whose number does not change.  Not for one
+// whose system columns are read.
 void filter_source(Query *query, int rtindex, Node *qual);
 void refuse_source_system_columns(Query *query, const Candidate &driver);
 
@@ -118,8 +119,8 @@ void refuse_source_system_columns(Query *query, const Candidate &driver);
 // now(), transaction_timestamp(), statement_timestamp(), age() of one argument, and the CURRENT_* and LOCAL* forms.
 bool is_time_function(const Node *node);
 
-// A copy of the tree in which they are constants: the start of the current transaction.  Raises 0A000 where one of them is
-// an item of FROM.
+// A copy of the tree in which they are constants: the start of the current transaction.  Raises 0A000 where one of them
+// is an item of FROM.
 Query *freeze_time(Query *query);
 
 // ---- warnings.cpp: sentences (List of char *) on what is allowed but may surprise.

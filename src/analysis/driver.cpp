@@ -1,5 +1,5 @@
-// Which table reference drives a statement: collects the tables in FROM, through subqueries and CTEs, with what stands in
-// the way of a range on each, and chooses one.  Also puts the range where it belongs.
+// Which table reference drives a statement: collects the tables in FROM, through subqueries and CTEs, with what stands
+// in the way of a range on each, and chooses one.  Also puts the range where it belongs.
 // Regime: pg.  Locks: none; relations were locked by parse analysis.  May not execute anything.
 #include <cstring>
 

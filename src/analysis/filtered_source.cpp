@@ -1,5 +1,5 @@
-// A table reference turned into a subquery that filters it: how a range gets to the source of a MERGE, whose own conditions
-// are those of its ON.
+// A table reference turned into a subquery that filters it: how a range gets to the source of a MERGE, whose own
+// conditions are those of its ON.
 // Regime: pg.  Locks: none beyond those of parse analysis.
 #include "analysis/analysis.hpp"
 

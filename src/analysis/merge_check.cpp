@@ -43,7 +43,7 @@ struct Proof {
     List *leaves;     // Leaf *
     List *equalities; // Equality *
     Promise promise;
-    bool opaque;      // the source has an item of which nothing is known
+    bool opaque; // the source has an item of which nothing is known
 };
 
 void add_item(Proof &proof, List *levels, Node *item);

@@ -1,5 +1,5 @@
-// The refusals: everything that would make a chunked run differ from the statement in one piece, or that workers could not
-// run at all.  One small function each; every error names what it is about and what to do next.
+// The refusals: everything that would make a chunked run differ from the statement in one piece, or that workers could
+// not run at all.  One small function each; every error names what it is about and what to do next.
 // Regime: pg.  Locks: AccessShareLock for a moment on relations that are named already.  May not execute anything.
 #include <cstring>
 
@@ -38,7 +38,8 @@ Oid find_read(Query *query, const ReadSearch &search);
 
 Oid read_through(const RangeTblEntry *rte, const ReadSearch &search) {
     if (rte->relkind == RELKIND_VIEW)
-        return find_read(view_query(rte->relid), ReadSearch{search.written, search.except, rte->relid, search.except_too});
+        return find_read(view_query(rte->relid),
+                         ReadSearch{search.written, search.except, rte->relid, search.except_too});
     ListCell *cell;
     foreach (cell, relation_and_children(rte->relid, rte->inh))
         if (list_member_oid(search.written, lfirst_oid(cell))) return rte->relid;
@@ -53,7 +54,9 @@ Oid find_read(Query *query, const ReadSearch &search) {
         Query *level = reinterpret_cast<Query *>(node);
         for (int i = 1; i <= list_length(level->rtable) && !OidIsValid(found); i++) {
             const RangeTblEntry *rte = entry_at(level, i);
-            if (rte->rtekind != RTE_RELATION || rte == search.except || rte == search.except_too || is_view_itself(rte, search.view)) continue;
+            if (rte->rtekind != RTE_RELATION || rte == search.except || rte == search.except_too ||
+                is_view_itself(rte, search.view))
+                continue;
             if (level->onConflict != nullptr && i == level->onConflict->exclRelIndex) continue;
             found = read_through(rte, search);
         }
@@ -222,7 +225,8 @@ void refuse_private_relations(List *relations, Oid own) {
             refuse(psprintf("The relation %s is temporary, and the job's workers are other sessions.",
                             relation_name(relation)),
                    "Create the table without TEMP, and drop it when the job has ended.");
-        if (in_schema(relation, "stride") || in_schema(relation, "stride_catalog") || in_schema(relation, "stride_work"))
+        if (in_schema(relation, "stride") || in_schema(relation, "stride_catalog") ||
+            in_schema(relation, "stride_work"))
             refuse(psprintf("The relation %s belongs to pg_stride.", relation_name(relation)),
                    "Steer jobs by the functions of schema stride, such as stride.cancel() and stride.forget().");
     }
@@ -237,9 +241,10 @@ void refuse_driver_kind(const RangeTblEntry *rte, bool key_is_named) {
     const char *name = relation_name(rte->relid);
     const bool foreign = rte->relkind == RELKIND_FOREIGN_TABLE;
     if (foreign && !key_is_named)
-        refuse(psprintf("The driving relation %s is a foreign table, which has no key that could be looked up.", name),
-               "Name columns of it that are unique and never NULL in the argument \"key\", or have its rows saved first: "
-               "stride.submit_pipeline(target, source_query => 'SELECT ..').");
+        refuse(
+            psprintf("The driving relation %s is a foreign table, which has no key that could be looked up.", name),
+            "Name columns of it that are unique and never NULL in the argument \"key\", or have its rows saved first: "
+            "stride.submit_pipeline(target, source_query => 'SELECT ..').");
     if (!foreign && rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_PARTITIONED_TABLE)
         refuse(psprintf("The driving relation %s is not a table.", name), "Name a table as the driving relation.");
     if (rte->tablesample != nullptr)
@@ -283,9 +288,10 @@ void refuse_second_read(Query *query, const Candidate &driver) {
     List *written = relation_and_children(entry_of(driver)->relid, entry_of(driver)->inh);
     const Oid read = find_read(query, ReadSearch{written, entry_of(driver), InvalidOid, gone});
     if (OidIsValid(read))
-        refuse(psprintf("It reads %s besides deleting from it: each chunk would miss the rows that earlier ones deleted.",
-                        relation_name(read)),
-               "Read from a copy of the table, or delete its rows by a second job with depends_on.");
+        refuse(
+            psprintf("It reads %s besides deleting from it: each chunk would miss the rows that earlier ones deleted.",
+                     relation_name(read)),
+            "Read from a copy of the table, or delete its rows by a second job with depends_on.");
 }
 
 void refuse_partition_key_update(Oid target, const Bitmapset *updated) {

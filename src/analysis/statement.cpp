@@ -1,6 +1,7 @@
-// From SQL text to a statement that can be run in chunks: parse, analyse, judge, freeze, deparse, and make sure that what
-// comes back is found again.
-// Regime: pg.  Locks: those of parse analysis, kept to the end of the transaction.  May not execute anything of the user's.
+// From SQL text to a statement that can be run in chunks: parse, analyse, judge, freeze, deparse, and make sure that
+// what comes back is found again.
+// Regime: pg.  Locks: those of parse analysis, kept to the end of the transaction.  May not execute anything of the
+// user's.
 #include "analysis/statement.hpp"
 
 #include <cstring>

@@ -12,8 +12,8 @@ enum class StatementKind : unsigned char { insert, update, delete_, merge, selec
 // "insert", "update", "delete", "merge", "select".
 const char *kind_name(StatementKind kind);
 
-// What the submitter accepts knowingly (settings of the same names), and what a pipeline knows of the statement that it was
-// compiled to.
+// What the submitter accepts knowingly (settings of the same names), and what a pipeline knows of the statement that it
+// was compiled to.
 struct AnalysisOptions {
     const char *source_alias;      // argument `source` of submit, nullptr = choose
     bool freeze_time;              // now() and its kin become constants
@@ -23,7 +23,7 @@ struct AnalysisOptions {
     bool own_delete;               // one WITH query of ours deletes the driving rows that are written
     ArrayType *key;                // argument `key`, nullptr = choose: a foreign table needs one to drive the statement
     bool keeps_last;               // of the rows of a chunk with one conflict key only the last is written
-    Oid work_table;                // in which the driving rows are saved; InvalidOid = none: no table of ours may be named
+    Oid work_table; // in which the driving rows are saved; InvalidOid = none: no table of ours may be named
 };
 
 // What the user wrote, as far as a parse tree's locations count in it: `whole` is the text that they count bytes of, in
@@ -57,34 +57,35 @@ auto with_positions(const Texts &texts, F &&f) {
 
 struct Statement {
     StatementKind kind;
-    Oid source; // the driving relation: an ordinary table, or one with partitions or inheritance children
+    Oid source;               // the driving relation: an ordinary table, or one with partitions or inheritance children
     const char *source_alias; // name by which find_driver() finds it again in `sql`
     Oid target;               // the written relation; InvalidOid for SELECT
-    Bitmapset *updated;  // updated_columns()
+    Bitmapset *updated;       // updated_columns()
     List *relations; // List of Oid, ascending, without duplicates: every relation named (views, not their bases)
     const char *sql; // deparsed by pg_get_querydef: every name qualified, time frozen.  This is what workers run.
     List *warnings;  // List of char *: what chunking may change but is not refused (volatile functions, triggers ...)
 };
 
-// Parse analysis alone, of a copy: not judged, not rewritten.  Raises 42P02 for $1, 42P01 and the like as PostgreSQL does.
+// Parse analysis alone, of a copy: not judged, not rewritten.  Raises 42P02 for $1, 42P01 and the like as PostgreSQL
+// does.
 Query *analyse_raw(const Parsed &parsed);
 
-// Analyses and judges one statement as the current user.  Raises 42P02 for $1, 42712 and 42P01 for a `source` that names two
-// table references or none, 0A000 for utility commands and for each refusal of the design (LIMIT, DISTINCT, windows,
-// aggregates ...), 42809 for a view as target, 42P01 and 42501 as PostgreSQL itself does.  Privileges are those that the
-// executor would check, checked here already.
+// Analyses and judges one statement as the current user.  Raises 42P02 for $1, 42712 and 42P01 for a `source` that
+// names two table references or none, 0A000 for utility commands and for each refusal of the design (LIMIT, DISTINCT,
+// windows, aggregates ...), 42809 for a view as target, 42P01 and 42501 as PostgreSQL itself does.  Privileges are
+// those that the executor would check, checked here already.
 Statement *analyse(const Parsed &parsed, const AnalysisOptions &options);
 
 // A query whose rows are saved before they are walked.
 struct SourceQuery {
-    const char *sql;    // as Statement::sql
-    List *relations;    // as Statement::relations
+    const char *sql; // as Statement::sql
+    List *relations; // as Statement::relations
     TupleDesc columns;
 };
 
-// Analyses and judges one as the current user.  Raises 0A000 where it changes or locks rows, or reads what workers cannot
-// see; 42611 and 42701 for columns without a name or with the same one, 42P16 for a column of a pseudo-type, and what
-// PostgreSQL itself does.
+// Analyses and judges one as the current user.  Raises 0A000 where it changes or locks rows, or reads what workers
+// cannot see; 42611 and 42701 for columns without a name or with the same one, 42P16 for a column of a pseudo-type, and
+// what PostgreSQL itself does.
 SourceQuery analyse_source_query(const Parsed &parsed, bool with_frozen_time);
 
 // Every relation that the query names at any level: List of Oid, ascending, without duplicates.
@@ -103,23 +104,24 @@ RangeTblEntry *entry_of(const Driver &driver);
 // Finds `source` by oid and alias; raises 55000 if it is not there exactly once: its name means another table by now.
 Driver find_driver(Query *query, Oid source, const char *source_alias);
 
-// The source as the table that a pipeline's WITH query deletes from, where that is another reference to it than the driver;
-// level = nullptr if there is none.
+// The source as the table that a pipeline's WITH query deletes from, where that is another reference to it than the
+// driver; level = nullptr if there is none.
 Driver find_deleted(Query *query, const Driver &driver);
 
 // Adds `qual` to the driver: to the conditions of its level, or, where that is a MERGE, in a subquery in its place.
 void add_range(Query *query, const Driver &driver, Node *qual);
 
-// The rows that the driver's level makes of FROM and WHERE, as a query without columns in which the driver has the same range
-// table index.  nullptr where that could not be asked for by itself, or would not find the same rows each time: it refers to
-// the levels around it, changes data, calls volatile functions, or is a MERGE, which takes every row of its source.
+// The rows that the driver's level makes of FROM and WHERE, as a query without columns in which the driver has the same
+// range table index.  nullptr where that could not be asked for by itself, or would not find the same rows each time:
+// it refers to the levels around it, changes data, calls volatile functions, or is a MERGE, which takes every row of
+// its source.
 Query *driving_rows(const Driver &driver);
 
 // Parse analysis of Statement::sql (which names everything), under search_path = pg_catalog, pg_temp.  Not rewritten.
 Query *analyse_stored(const char *sql);
 
-// The columns that an UPDATE, ON CONFLICT or MERGE assigns, and those generated from them: what it may change in a row of its
-// target, triggers apart.  Offset by FirstLowInvalidHeapAttributeNumber.
+// The columns that an UPDATE, ON CONFLICT or MERGE assigns, and those generated from them: what it may change in a row
+// of its target, triggers apart.  Offset by FirstLowInvalidHeapAttributeNumber.
 Bitmapset *updated_columns(Query *query);
 
 // Raises 0A000 if the statement updates a column of the key that its source is walked by.  Both sets are offset by

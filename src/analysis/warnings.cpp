@@ -1,6 +1,7 @@
 // Warnings: what a chunked run does differently in ways that are allowed, one sentence each, for explain and the job's
 // events.
-// Regime: pg.  Locks: AccessShareLock on the target, which parse analysis has locked already.  May not execute anything.
+// Regime: pg.  Locks: AccessShareLock on the target, which parse analysis has locked already.  May not execute
+// anything.
 #include "analysis/analysis.hpp"
 
 namespace stride::analysis {
@@ -72,9 +73,10 @@ List *warn_foreign(List *warnings, Oid target) {
     ListCell *cell;
     foreach (cell, relation_and_children(target, true))
         if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
-            warnings = warn(warnings, psprintf("The server of the foreign table %s commits a moment before the checkpoint "
-                                               "does: a chunk that ends in between is done again.",
-                                               relation_name(lfirst_oid(cell))));
+            warnings =
+                warn(warnings, psprintf("The server of the foreign table %s commits a moment before the checkpoint "
+                                        "does: a chunk that ends in between is done again.",
+                                        relation_name(lfirst_oid(cell))));
     return warnings;
 }
 
@@ -131,9 +133,8 @@ List *warn_statement(List *warnings, Query *query, const Statement &statement, c
                         pstrdup("ON CONFLICT DO UPDATE raises an error for a row that is met twice in one chunk only; "
                                 "a row met in two chunks is updated twice."));
     if (query->commandType != CMD_UPDATE && query->commandType != CMD_DELETE && !options.own_levels &&
-        find_node(query, [](Node *node) {
-            return IsA(node, Query) && reinterpret_cast<Query *>(node)->sortClause != NIL;
-        }))
+        find_node(query,
+                  [](Node *node) { return IsA(node, Query) && reinterpret_cast<Query *>(node)->sortClause != NIL; }))
         warnings = warn(warnings, pstrdup("ORDER BY orders the rows of each chunk only."));
     if (get_rel_persistence(statement.source) == RELPERSISTENCE_UNLOGGED)
         warnings =

@@ -106,15 +106,16 @@ const catalog::Leaf *put_leaves(const Items &items, const catalog::Job &job, Lis
     put(items, "key", job.key_definition != nullptr ? job.key_definition : "each table its own");
     if (job::walks_blocks(job)) {
         put(items, "lock",
-            psprintf("WHOEVER WRITES %s WAITS UNTIL THE JOB HAS ENDED OR IS PAUSED; if rows are written while it is paused, it "
+            psprintf("WHOEVER WRITES %s WAITS UNTIL THE JOB HAS ENDED OR IS PAUSED; if rows are written while it is "
+                     "paused, it "
                      "fails when it is resumed",
                      job.source_name));
         return first;
     }
     put(items, "key index",
-        first->key_index_name != nullptr
-            ? first->key_index_name
-            : "none: the key is taken on your word, and every row is held against it, all of them when the job is planned");
+        first->key_index_name != nullptr ? first->key_index_name
+                                         : "none: the key is taken on your word, and every row is held against it, all "
+                                           "of them when the job is planned");
     return first;
 }
 
@@ -124,9 +125,10 @@ void put_sorted_leaves(const Items &items, const catalog::Job &job, List *leaves
         const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(lfirst(cell));
         if (!leaf->walked || !job::is_read_whole_each_time(job, *leaf)) continue;
         put(items, "note",
-            psprintf("The foreign table %s does not give its rows in the order of the key: every chunk reads all of it. "
-                     "stride.submit_pipeline(target, source_query => 'SELECT * FROM %s') reads it once.",
-                     leaf->relation_name, leaf->relation_name));
+            psprintf(
+                "The foreign table %s does not give its rows in the order of the key: every chunk reads all of it. "
+                "stride.submit_pipeline(target, source_query => 'SELECT * FROM %s') reads it once.",
+                leaf->relation_name, leaf->relation_name));
     }
 }
 
@@ -147,7 +149,8 @@ void put_source(const Items &items, const job::Prepared &prepared) {
     put(items, "source", "the rows of a query, saved in a work table when the job is planned");
     put(items, "source query", prepared.work_table->query);
     put(items, "source rows",
-        "those that the query finds under one snapshot, in its order, each exactly once, also after a crash or a resume");
+        "those that the query finds under one snapshot, in its order, each exactly once, also after a crash or a "
+        "resume");
     put(items, "space",
         psprintf("about %s for %.0f rows, until the job has succeeded",
                  text_to_cstring(DatumGetTextPP(

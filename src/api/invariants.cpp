@@ -1,6 +1,6 @@
 // check_invariants: what must always hold of the jobs that the caller may see, read from the catalog.
-// Regime: pg.  Locks: none that another session waits for.  One read-only statement an invariant, each under a snapshot of
-// its own, so that work in progress never looks broken.  May not write anything.
+// Regime: pg.  Locks: none that another session waits for.  One read-only statement an invariant, each under a snapshot
+// of its own, so that work in progress never looks broken.  May not write anything.
 #include "core/job_state.hpp"
 
 #include "bridge/boundary.hpp"
@@ -47,13 +47,15 @@ constinit Invariant invariants[] = {
           " WHERE o.chunk_before IS NOT NULL"
           " AND (o.chunk <> o.chunk_before + 1 OR o.lower_key IS DISTINCT FROM o.upper_before)"
           " UNION ALL SELECT format('job %s', job_id) FROM visible JOIN stride_catalog.split AS s USING (job_id)"
-          " WHERE visible.walk <> 'stream' GROUP BY job_id, s.leaf HAVING count(*) FILTER (WHERE s.lower_key IS NULL) <> 1"
+          " WHERE visible.walk <> 'stream' GROUP BY job_id, s.leaf HAVING count(*) FILTER (WHERE s.lower_key IS NULL) "
+          "<> 1"
           " OR count(DISTINCT s.upper_key) <> count(*)"
           " UNION ALL SELECT format('job %s split %s', job_id, s.split) FROM visible JOIN stride_catalog.split AS s"
           " USING (job_id) WHERE s.lower_key IS NOT NULL AND NOT EXISTS (SELECT FROM stride_catalog.split AS before"
           " WHERE before.job_id = s.job_id AND before.leaf = s.leaf AND before.upper_key = s.lower_key)"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
-    // Chunks are not dumped and are folded some time after success, so that the first ones may be missing, the last not.
+    // Chunks are not dumped and are folded some time after success, so that the first ones may be missing, the last
+    // not.
     {"I3: chunks reach from a split's lower bound to its position, and a split that is done to its upper bound",
      {STRIDE_CHECK(
           "SELECT format('job %s split %s', s.job_id, s.split) AS what FROM visible JOIN stride_catalog.split AS s"
@@ -83,7 +85,8 @@ constinit Invariant invariants[] = {
           " USING (job_id) WHERE e.from_state <> e.to_state AND NOT EXISTS"
           " (SELECT FROM unnest($2, $3) AS edge (a, b) WHERE edge.a = e.from_state AND edge.b = e.to_state)"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},
-    {"I6: the rows of a split are those of its chunks, and each row read was written, filtered, suppressed, rejected or is gone",
+    {"I6: the rows of a split are those of its chunks, and each row read was written, filtered, suppressed, rejected "
+     "or is gone",
      {STRIDE_CHECK(
           "SELECT format('job %s split %s', job_id, s.split) AS what FROM visible JOIN stride_catalog.split AS s"
           " USING (job_id) JOIN (SELECT c.job_id, c.split, count(*) AS chunks, sum(c.rows_read) AS rows_read,"
@@ -100,7 +103,8 @@ constinit Invariant invariants[] = {
           " USING (job_id) WHERE one_to_one"
           " AND s.rows_read <> s.rows_written + s.rows_filtered + s.rows_suppressed + s.rows_rejected + s.rows_vanished"
           " UNION ALL SELECT format('job %s split %s', job_id, r.split) FROM visible JOIN"
-          " (SELECT r.job_id, r.split, count(*) AS rejects FROM stride_catalog.reject AS r GROUP BY r.job_id, r.split) AS r"
+          " (SELECT r.job_id, r.split, count(*) AS rejects FROM stride_catalog.reject AS r GROUP BY r.job_id, r.split) "
+          "AS r"
           " USING (job_id) LEFT JOIN stride_catalog.split AS s USING (job_id, split)"
           " WHERE r.rejects > coalesce(s.rows_rejected, 0)"),
       check_args, STRIDE_CHECK_TYPES, nullptr}},

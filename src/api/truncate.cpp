@@ -1,7 +1,8 @@
-// TRUNCATE takes rows away for the chunks to come, as DELETE does; but it is for tables that are to be filled anew, and the new
-// rows come under the old keys, behind a job's position and ahead of it.  Such a job would end early, or with a part of the
-// new rows, and call it a success.  A chunk cannot tell it from a table that VACUUM FULL has rewritten, so the command itself
-// is watched: in its own transaction, it leaves a failure to the jobs that have not walked all of the table.
+// TRUNCATE takes rows away for the chunks to come, as DELETE does; but it is for tables that are to be filled anew, and
+// the new rows come under the old keys, behind a job's position and ahead of it.  Such a job would end early, or with a
+// part of the new rows, and call it a success.  A chunk cannot tell it from a table that VACUUM FULL has rewritten, so
+// the command itself is watched: in its own transaction, it leaves a failure to the jobs that have not walked all of
+// the table.
 // Regime: pg.  Runs in any backend, before TRUNCATE has its lock.  Inserts only, and waits for nobody.
 #include "api/truncate.hpp"
 

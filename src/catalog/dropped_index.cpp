@@ -81,15 +81,13 @@ void note_error(const DroppedIndex &dropped, const char *state, NullableDatum de
 } // namespace
 
 void insert_dropped_index(const DroppedIndex &dropped) {
-    pg::run_fixed(insert_row,
-                  {pg::arg_int64(dropped.job_id), arg_index(dropped), pg::arg_text(dropped.definition),
-                   pg::arg_text(dropped.comment), pg::arg_array(dropped.statistics)});
+    pg::run_fixed(insert_row, {pg::arg_int64(dropped.job_id), arg_index(dropped), pg::arg_text(dropped.definition),
+                               pg::arg_text(dropped.comment), pg::arg_array(dropped.statistics)});
 }
 
 bool claim_dropped_index(int64 job_id, DroppedIndex *claimed) {
     return pg::read_fixed(lock_due, {pg::arg_int64(job_id)}, [&](const pg::Row &row) {
-               *claimed = DroppedIndex{job_id,      row.text(1),  row.text(2),
-                                       row.text(3), row.array(4), row.int32_or(5, 0)};
+               *claimed = DroppedIndex{job_id, row.text(1), row.text(2), row.text(3), row.array(4), row.int32_or(5, 0)};
            }) > 0;
 }
 

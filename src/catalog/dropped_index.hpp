@@ -1,6 +1,6 @@
 // stride_catalog.dropped_index, typed: the indexes that a load left out, until they are there again.
-// Regime: pg.  The planning transaction inserts, in the transaction that drops the index; a worker locks a row for as long as
-// it rebuilds the index and marks it in the transaction that creates it.  Nobody waits for a row's lock.
+// Regime: pg.  The planning transaction inserts, in the transaction that drops the index; a worker locks a row for as
+// long as it rebuilds the index and marks it in the transaction that creates it.  Nobody waits for a row's lock.
 #pragma once
 
 #include "catalog/job.hpp"
@@ -18,7 +18,8 @@ struct DroppedIndex {
 
 void insert_dropped_index(const DroppedIndex &dropped);
 
-// Takes one that is due and that no other worker is at: locks its row until the transaction ends.  False if there is none.
+// Takes one that is due and that no other worker is at: locks its row until the transaction ends.  False if there is
+// none.
 bool claim_dropped_index(int64 job_id, DroppedIndex *claimed);
 
 // What became of it.  `note` says what a reader of the events should know; nullptr = nothing.

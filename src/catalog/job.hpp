@@ -8,8 +8,8 @@
 
 namespace stride::catalog {
 
-// Where a job was validated: a row that was restored, cloned or recovered to a point in time does not match the server that
-// finds it.
+// Where a job was validated: a row that was restored, cloned or recovered to a point in time does not match the server
+// that finds it.
 struct Home {
     int64 system_identifier;
     Oid database;
@@ -48,7 +48,7 @@ struct Job {
     char *stored_alias;
     Oid source;
     char *source_name;
-    Oid target;         // InvalidOid when nothing is written
+    Oid target; // InvalidOid when nothing is written
     char *target_name;
     ArrayType *relations;      // oid[], ascending
     ArrayType *relation_names; // text[], in the same order
@@ -56,9 +56,9 @@ struct Job {
     char *key_definition; // as found at submission; nullptr where the source has leaves without a common one
     char *sink;
     char *sink_reason;
-    bool one_to_one;     // each driving row is written at most once
-    bool keeps_last;     // of the rows of a chunk with one conflict key only the last is written
-    bool deletes_source; // the driving rows that are written are deleted
+    bool one_to_one;      // each driving row is written at most once
+    bool keeps_last;      // of the rows of a chunk with one conflict key only the last is written
+    bool deletes_source;  // the driving rows that are written are deleted
     ArrayType *transform; // the function of a pipeline, as catalog/transform.hpp stores its name; nullptr = none
     Oid transform_oid;
     int64 transform_version; // xmin of its row in pg_proc: the function as it was at submission or resume
@@ -83,8 +83,8 @@ Job *find_job(int64 job_id);
 Job *require_own_job(int64 job_id);
 
 // The id of the job that matters to if_exists: the owner's newest of the same name (or, without a name, of the same
-// statement or pipeline arguments and without one) that is unfinished, failed or cancelled.  0 if there is none; *state is set
-// otherwise.
+// statement or pipeline arguments and without one) that is unfinished, failed or cancelled.  0 if there is none; *state
+// is set otherwise.
 int64 find_resumable(const Job &like, core::JobState *state);
 
 // Whether all predecessors have succeeded; else *reason (palloc'd) names the first that has not.
@@ -106,7 +106,7 @@ void mark_requeued(int64 job_id, const Home &home);     // a new attempt; clears
 void set_failed_starts(int64 job_id, int32 failed_starts);
 void alter_job(int64 job_id, Jsonb *arguments); // {"workers", "chunk_rows", "settings"}, those that are there
 void move_home(int64 job_id, const Home &home);
-void rebind(const Job &job);            // relation oids looked up again by name
+void rebind(const Job &job); // relation oids looked up again by name
 void rebind_target(int64 job_id, Oid target);
 void repin(const Job &job);             // the transform's function looked up again by name
 void copy_failure_to_job(int64 job_id); // the newest failure of the job's attempt becomes its error

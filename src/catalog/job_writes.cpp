@@ -40,12 +40,13 @@ constinit pg::FixedStatement update_requeued = {
     {INT8OID, INT8OID, OIDOID, OIDOID, INT4OID},
     nullptr};
 
-constinit pg::FixedStatement requeue_splits = {"UPDATE stride_catalog.split SET state = 'pending', cookie = NULL, "
-                                               "worker_pid = NULL, not_before = NULL, attempts = 0, crashes = 0, last_error = NULL"
-                                               " WHERE job_id = $1 AND state <> 'done'",
-                                               1,
-                                               {INT8OID},
-                                               nullptr};
+constinit pg::FixedStatement requeue_splits = {
+    "UPDATE stride_catalog.split SET state = 'pending', cookie = NULL, "
+    "worker_pid = NULL, not_before = NULL, attempts = 0, crashes = 0, last_error = NULL"
+    " WHERE job_id = $1 AND state <> 'done'",
+    1,
+    {INT8OID},
+    nullptr};
 
 constinit pg::FixedStatement update_failed_starts = {
     "UPDATE stride_catalog.job SET failed_starts = $2 WHERE job_id = $1", 2, {INT8OID, INT4OID}, nullptr};

@@ -5,7 +5,8 @@
 namespace stride::catalog {
 namespace {
 
-#define LEAF_COLUMNS "leaf, relation, relation_name, in_tree, walked, key_index, key_index_name, key_definition, shape, locked_xid"
+#define LEAF_COLUMNS                                                                                                   \
+    "leaf, relation, relation_name, in_tree, walked, key_index, key_index_name, key_definition, shape, locked_xid"
 
 constinit pg::FixedStatement insert_row = {
     "INSERT INTO stride_catalog.leaf (job_id, " LEAF_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -52,11 +53,11 @@ Leaf leaf_of(const pg::Row &row) {
 } // namespace
 
 void insert_leaf(int64 job_id, const Leaf &leaf) {
-    pg::run_fixed(insert_row,
-                  {pg::arg_int64(job_id), pg::arg_int32(leaf.leaf), arg_oid(leaf.relation), pg::arg_text(leaf.relation_name),
-                   pg::arg(BoolGetDatum(leaf.in_tree)), pg::arg(BoolGetDatum(leaf.walked)), arg_oid(leaf.key_index),
-                   pg::arg_text(leaf.key_index_name), pg::arg_text(leaf.key_definition), pg::arg_text(leaf.shape),
-                   pg::arg_int64(static_cast<int64>(leaf.locked_xid))});
+    pg::run_fixed(insert_row, {pg::arg_int64(job_id), pg::arg_int32(leaf.leaf), arg_oid(leaf.relation),
+                               pg::arg_text(leaf.relation_name), pg::arg(BoolGetDatum(leaf.in_tree)),
+                               pg::arg(BoolGetDatum(leaf.walked)), arg_oid(leaf.key_index),
+                               pg::arg_text(leaf.key_index_name), pg::arg_text(leaf.key_definition),
+                               pg::arg_text(leaf.shape), pg::arg_int64(static_cast<int64>(leaf.locked_xid))});
 }
 
 LeafInTree find_leaf(int64 job_id, int32 leaf) {
@@ -83,8 +84,8 @@ List *leaves_of(int64 job_id) {
 }
 
 void rebind_leaf(int64 job_id, const Leaf &leaf) {
-    pg::run_fixed(update_bindings, {pg::arg_int64(job_id), pg::arg_int32(leaf.leaf), arg_oid(leaf.relation),
-                                    arg_oid(leaf.key_index)});
+    pg::run_fixed(update_bindings,
+                  {pg::arg_int64(job_id), pg::arg_int32(leaf.leaf), arg_oid(leaf.relation), arg_oid(leaf.key_index)});
 }
 
 } // namespace stride::catalog

@@ -11,12 +11,12 @@ struct Leaf {
     int32 leaf; // from 1
     Oid relation;
     char *relation_name;
-    bool in_tree;   // the statement names the source without ONLY: tables may come and go beneath it
-    bool walked;    // false: the statement's conditions rule all of its rows out
-    Oid key_index;  // InvalidOid without a key
+    bool in_tree;  // the statement names the source without ONLY: tables may come and go beneath it
+    bool walked;   // false: the statement's conditions rule all of its rows out
+    Oid key_index; // InvalidOid without a key
     char *key_index_name;
     char *key_definition;
-    char *shape; // walk/shape.hpp
+    char *shape;       // walk/shape.hpp
     uint64 locked_xid; // of a block walk: the oldest transaction when the table was locked, walk/block.hpp; else 0
 };
 

@@ -23,20 +23,22 @@ constinit pg::FixedStatement delete_all = {
 
 // Those of a leaf: the split that rejected a row says of which.
 #define OF_LEAF(leaf)                                                                                                  \
-    " job_id = $1 AND split IN (SELECT s.split FROM stride_catalog.split AS s WHERE s.job_id = $1 AND s.leaf = " leaf ")"
+    " job_id = $1 AND split IN (SELECT s.split FROM stride_catalog.split AS s WHERE s.job_id = $1 AND s.leaf = " leaf  \
+    ")"
 
 constinit pg::FixedStatement select_parts = {
     "SELECT max(reject_id), count(*) FROM ("
     " SELECT reject_id, ntile(least($3, greatest(1, (n / $2)::integer))) OVER (ORDER BY reject_id) AS part FROM ("
-    "  SELECT reject_id, count(*) OVER () AS n FROM stride_catalog.reject WHERE" OF_LEAF("$4") ") AS counted) AS cut"
-    " GROUP BY part ORDER BY part",
+    "  SELECT reject_id, count(*) OVER () AS n FROM stride_catalog.reject WHERE" OF_LEAF(
+        "$4") ") AS counted) AS cut"
+              " GROUP BY part ORDER BY part",
     4,
     {INT8OID, INT8OID, INT4OID, INT4OID},
     nullptr};
 
 constinit pg::FixedStatement select_rejects = {
     "SELECT reject_id, row_key FROM stride_catalog.reject WHERE" OF_LEAF("$5") " AND reject_id > $2 AND reject_id <= $3"
-    " ORDER BY reject_id LIMIT $4",
+                                                                               " ORDER BY reject_id LIMIT $4",
     5,
     {INT8OID, INT8OID, INT8OID, INT8OID, INT4OID},
     nullptr};
@@ -91,7 +93,8 @@ uint64 discard_rejects(int64 job_id) {
 
 List *cut_rejects(int64 job_id, int32 leaf, int64 least, int most_parts) {
     List *parts = NIL;
-    pg::read_fixed(select_parts, {pg::arg_int64(job_id), pg::arg_int64(least), pg::arg_int32(most_parts), pg::arg_int32(leaf)},
+    pg::read_fixed(select_parts,
+                   {pg::arg_int64(job_id), pg::arg_int64(least), pg::arg_int32(most_parts), pg::arg_int32(leaf)},
                    [&](const pg::Row &row) {
                        RejectPart *part = static_cast<RejectPart *>(palloc(sizeof(RejectPart)));
                        *part = RejectPart{row.int64_or(1, 0), row.int64_or(2, 0)};
@@ -103,12 +106,13 @@ List *cut_rejects(int64 job_id, int32 leaf, int64 least, int most_parts) {
 RejectedKeys read_rejects(int64 job_id, int32 leaf, int64 after, int64 last, int64 limit) {
     RejectedKeys found = {};
     found.ids = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(limit)));
-    pg::read_fixed(select_rejects,
-                   {pg::arg_int64(job_id), pg::arg_int64(after), pg::arg_int64(last), pg::arg_int64(limit), pg::arg_int32(leaf)},
-                   [&](const pg::Row &row) {
-                       found.ids[found.count++] = Int64GetDatum(row.int64_or(1, 0));
-                       found.keys = lappend(found.keys, row.array(2));
-                   });
+    pg::read_fixed(
+        select_rejects,
+        {pg::arg_int64(job_id), pg::arg_int64(after), pg::arg_int64(last), pg::arg_int64(limit), pg::arg_int32(leaf)},
+        [&](const pg::Row &row) {
+            found.ids[found.count++] = Int64GetDatum(row.int64_or(1, 0));
+            found.keys = lappend(found.keys, row.array(2));
+        });
     return found;
 }
 

@@ -25,7 +25,8 @@ struct RejectPart {
     int64 last; // the id of its last reject
     int64 count;
 };
-List *cut_rejects(int64 job_id, int32 leaf, int64 least, int most_parts); // List of RejectPart *, each of at least so many rejects
+List *cut_rejects(int64 job_id, int32 leaf, int64 least,
+                  int most_parts); // List of RejectPart *, each of at least so many rejects
 
 struct RejectedKeys {
     int count;

@@ -51,8 +51,10 @@ constinit pg::FixedStatement insert_truncation = {
     " FROM stride_catalog.leaf AS l JOIN stride_catalog.job AS j USING (job_id),"
     " LATERAL (SELECT j.attempt + CASE WHEN j.state IN ('failed', 'cancelled') THEN 1 ELSE 0 END AS attempt) AS a"
     " WHERE l.relation = $1 AND l.walked"
-    " AND EXISTS (SELECT FROM stride_catalog.split AS s WHERE s.job_id = l.job_id AND s.leaf = l.leaf AND s.state <> 'done')"
-    " AND NOT EXISTS (SELECT FROM stride_catalog.failure AS f WHERE f.job_id = l.job_id AND f.attempt = a.attempt AND f.policy = 'fail')",
+    " AND EXISTS (SELECT FROM stride_catalog.split AS s WHERE s.job_id = l.job_id AND s.leaf = l.leaf AND s.state <> "
+    "'done')"
+    " AND NOT EXISTS (SELECT FROM stride_catalog.failure AS f WHERE f.job_id = l.job_id AND f.attempt = a.attempt AND "
+    "f.policy = 'fail')",
     1,
     {OIDOID},
     nullptr};

@@ -1,6 +1,6 @@
 // stride_catalog.request, event and failure, typed: what was asked, what happened, what went wrong.
-// Regime: pg.  Requests are appended in the caller's transaction and taken away by the scheduler; events and failures are
-// only ever appended.
+// Regime: pg.  Requests are appended in the caller's transaction and taken away by the scheduler; events and failures
+// are only ever appended.
 #pragma once
 
 #include "core/job_state.hpp"

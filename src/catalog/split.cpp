@@ -59,16 +59,17 @@ constinit pg::FixedStatement update_checkpoint = {
     " WHERE job_id = $1 AND split = $2 AND epoch = $3 AND position_key IS NOT DISTINCT FROM $4 AND upper_key = $5"
     " RETURNING chunks)"
     " INSERT INTO stride_catalog.chunk (job_id, split, chunk, lower_key, upper_key, worker, attempt, epoch, rows_read,"
-    " rows_written, rows_filtered, rows_rejected, rows_suppressed, rows_vanished, started_at, finished_at, plan_ms, read_ms,"
+    " rows_written, rows_filtered, rows_rejected, rows_suppressed, rows_vanished, started_at, finished_at, plan_ms, "
+    "read_ms,"
     " transform_ms, write_ms, index_ms, checkpoint_ms, commit_ms, wait_ms, wal_bytes)"
-    " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $23, $26, $27, $13, clock_timestamp(), $14, $15, $16, $17,"
+    " SELECT $1, $2, chunks, $4, $6, $8, $9, $3, $10, $11, $12, $23, $26, $27, $13, clock_timestamp(), $14, $15, $16, "
+    "$17,"
     " $18, $19, $20, $21, $22"
     " FROM advanced",
     27,
     {INT8OID,   INT4OID,   INT8OID,   TEXTARRAYOID,   TEXTARRAYOID, TEXTARRAYOID, BOOLOID,   INT4OID,   INT4OID,
      INT8OID,   INT8OID,   INT8OID,   TIMESTAMPTZOID, FLOAT8OID,    FLOAT8OID,    FLOAT8OID, FLOAT8OID, FLOAT8OID,
-     FLOAT8OID, FLOAT8OID, FLOAT8OID, INT8OID,        INT8OID,      INT4OID,      INT8OID,   INT8OID,
-     INT8OID},
+     FLOAT8OID, FLOAT8OID, FLOAT8OID, INT8OID,        INT8OID,      INT4OID,      INT8OID,   INT8OID,   INT8OID},
     nullptr};
 
 constinit pg::FixedStatement update_back_off = {
@@ -86,8 +87,8 @@ constinit pg::FixedStatement update_give_back = {
     {INT8OID, INT4OID, INT8OID, INT4OID},
     nullptr};
 
-// A running split whose worker still lives is not to be claimed.  Read after the row's lock was taken: whoever claimed it
-// before had registered its cookie before that.
+// A running split whose worker still lives is not to be claimed.  Read after the row's lock was taken: whoever claimed
+// it before had registered its cookie before that.
 bool is_claimable(const pg::Row &row) {
     char *state = row.text(2);
     if (strcmp(state, "pending") == 0) return row.double_or(10, 0) <= 0;
@@ -133,7 +134,8 @@ bool choose(pg::FixedStatement &statement, int64 job_id, Split *chosen, BackOff 
 }
 
 void write_claim(const Split &split, int64 cookie, int64 limit) {
-    // A worker that crashes in its first chunk leaves this limit behind: the next one's suspicion is no wider than the chunk was.
+    // A worker that crashes in its first chunk leaves this limit behind: the next one's suspicion is no wider than the
+    // chunk was.
     limit = limit_of_suspects(limit, split.suspect_rows);
     pg::run_fixed(update_claim,
                   {pg::arg_int64(split.job_id), pg::arg_int32(split.split), pg::arg_int64(cookie), pg::arg_int64(limit),

@@ -23,14 +23,15 @@ struct Split {
     int64 crashed_cookie; // of the worker before, if it crashed: its mark is to be dropped after the commit; else 0
 };
 
-// The rows that may have crashed a worker are done in parts of at most so many: how many rows a chunk of `rows` may then have.
+// The rows that may have crashed a worker are done in parts of at most so many: how many rows a chunk of `rows` may
+// then have.
 constexpr int suspect_parts = 16;
 constexpr int64 limit_of_suspects(int64 rows, int64 suspect_rows) {
     return suspect_rows > 0 ? Min(rows, Max(static_cast<int64>(1), suspect_rows / suspect_parts)) : rows;
 }
 
-// Where what is walked has numbers for keys (ids of rejects, ordinals of saved keys), a position is one of them; nullptr, before
-// the first one, is 0.
+// Where what is walked has numbers for keys (ids of rejects, ordinals of saved keys), a position is one of them;
+// nullptr, before the first one, is 0.
 ArrayType *number_key(int64 number);
 int64 key_number(ArrayType *key);
 
@@ -38,7 +39,8 @@ struct NewSplit {
     int32 leaf;
     ArrayType *lower;
     ArrayType *upper;
-    int32 lower_sample; // ordinal of the sampled key that is the lower bound; of a leaf's first split, the one before its first
+    int32
+        lower_sample; // ordinal of the sampled key that is the lower bound; of a leaf's first split, the one before its first
     int32 upper_sample;
     int64 rows_estimate;
 };
@@ -50,11 +52,12 @@ void insert_split(int64 job_id, int32 split, const NewSplit &fresh);
 void insert_empty_plan(int64 job_id);
 bool has_plan(int64 job_id);
 
-// Of a job that walks numbers which go on from leaf to leaf: the last one of the leaves before this one, 0 if there is none.
+// Of a job that walks numbers which go on from leaf to leaf: the last one of the leaves before this one, 0 if there is
+// none.
 int64 last_number_before(int64 job_id, int32 leaf);
 
-// Brings the splits back to their beginning, and forgets their chunks; waits for chunks in flight, and no later one of theirs can
-// commit.  False if no worker has ever had one of them: nothing was to be done.
+// Brings the splits back to their beginning, and forgets their chunks; waits for chunks in flight, and no later one of
+// theirs can commit.  False if no worker has ever had one of them: nothing was to be done.
 bool begin_splits_anew(int64 job_id);
 
 // Takes a split that is pending, or whose worker is gone, for this worker, whose next chunk will have at most `limit` rows:
@@ -67,10 +70,12 @@ struct BackOff {
 };
 bool claim_split(int64 job_id, int64 cookie, int64 limit, Split *claimed, BackOff *back_off);
 
-// As claim_split, but takes none other than a split that is pending and does not back off, and locks no more than that one.
+// As claim_split, but takes none other than a split that is pending and does not back off, and locks no more than that
+// one.
 bool claim_free_split(int64 job_id, int64 cookie, int64 limit, Split *claimed);
 
-// First statement of a chunk: locks the split's row if the epoch is still ours and re-reads its bounds.  False = fenced.
+// First statement of a chunk: locks the split's row if the epoch is still ours and re-reads its bounds.  False =
+// fenced.
 bool fence(Split *split);
 
 struct Checkpoint {
@@ -109,9 +114,9 @@ void back_off(const Split &split, double delay_ms, const char *error, int32 retr
 // Gives the split back (pause, surplus worker, end of the job); nothing happens if the epoch is no longer ours.
 void give_back(const Split &split, int32 retries);
 
-// The split that is worth halving most: running, with stored sample keys between its position and its upper bound, and more
-// rows there than its worker does in a chunk.  `compare` orders stored keys.  Takes the row's lock, lowers its upper bound and
-// inserts the upper half as a pending split, in this transaction.  False if no split can be halved.
+// The split that is worth halving most: running, with stored sample keys between its position and its upper bound, and
+// more rows there than its worker does in a chunk.  `compare` orders stored keys.  Takes the row's lock, lowers its
+// upper bound and inserts the upper half as a pending split, in this transaction.  False if no split can be halved.
 using CompareKeys = int (*)(int32 leaf, ArrayType *a, ArrayType *b, void *context);
 bool halve_largest(int64 job_id, CompareKeys compare, void *context);
 

@@ -32,7 +32,10 @@ constinit pg::FixedStatement select_has_plan = {
     "SELECT 1 FROM stride_catalog.split WHERE job_id = $1 LIMIT 1", 1, {INT8OID}, nullptr};
 
 constinit pg::FixedStatement select_last_number = {
-    "SELECT max(upper_key[1]::bigint) FROM stride_catalog.split WHERE job_id = $1 AND leaf < $2", 2, {INT8OID, INT4OID}, nullptr};
+    "SELECT max(upper_key[1]::bigint) FROM stride_catalog.split WHERE job_id = $1 AND leaf < $2",
+    2,
+    {INT8OID, INT4OID},
+    nullptr};
 
 constinit pg::FixedStatement select_touched = {
     "SELECT 1 FROM stride_catalog.split WHERE job_id = $1 AND epoch > 0 LIMIT 1", 1, {INT8OID}, nullptr};
@@ -40,7 +43,8 @@ constinit pg::FixedStatement select_touched = {
 // Who had a split stays written there, so that whoever claims it next sees how that one ended.
 constinit pg::FixedStatement rewind_splits = {
     "WITH chunks AS (DELETE FROM stride_catalog.chunk WHERE job_id = $1)"
-    " UPDATE stride_catalog.split SET state = CASE WHEN state = 'done' THEN 'pending' ELSE state END, epoch = epoch + 1,"
+    " UPDATE stride_catalog.split SET state = CASE WHEN state = 'done' THEN 'pending' ELSE state END, epoch = epoch + "
+    "1,"
     " position_key = lower_key, chunks = 0, attempts = 0, retries = 0, not_before = NULL, last_error = NULL,"
     " rows_read = 0, rows_written = 0, rows_filtered = 0, rows_suppressed = 0, rows_rejected = 0,"
     " plan_ms = 0, read_ms = 0, transform_ms = 0, write_ms = 0, index_ms = 0, checkpoint_ms = 0, commit_ms = 0,"
@@ -128,7 +132,7 @@ struct Halvable {
 // The split as it stands, by either of the two statements; false if it does not run any more.
 bool look_at(pg::FixedStatement &statement, int64 job_id, int32 split, Halvable *found) {
     return pg::read_fixed(statement, {pg::arg_int64(job_id), pg::arg_int32(split)}, [&](const pg::Row &row) {
-               *found = Halvable{row.int32_or(7, 0), row.array(1),         row.array(2),         row.int32_or(3, 0),
+               *found = Halvable{row.int32_or(7, 0), row.array(1),       row.array(2),       row.int32_or(3, 0),
                                  row.int32_or(4, 0), row.int64_or(6, 0), row.int64_or(5, 0), row.int64_or(8, 0)};
            }) > 0;
 }
@@ -153,8 +157,8 @@ SampledKey *keys_ahead(int64 job_id, const Halvable &split, CompareKeys compare,
     return keys;
 }
 
-// What its worker does in one chunk is not shared: the other half would cost more than it saves.  The keys tell how much is
-// ahead even where the estimate was too low.
+// What its worker does in one chunk is not shared: the other half would cost more than it saves.  The keys tell how
+// much is ahead even where the estimate was too low.
 bool is_worth_halving(const Halvable &split, int ahead) {
     return ahead > 0 && split.rows_estimate * ahead / (split.upper_sample - split.lower_sample) > split.chunk_limit;
 }
@@ -170,10 +174,9 @@ bool halve(int64 job_id, int32 split, CompareKeys compare, void *context) {
     const int64 moved = rows_left / 2;
     pg::run_fixed(update_upper, {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_array(middle.key),
                                  pg::arg_int32(middle.ordinal), pg::arg_int64(half.rows_read + rows_left - moved)});
-    pg::run_fixed(insert_upper_half,
-                  {pg::arg_int64(job_id), pg::arg_array(middle.key), pg::arg_array(half.upper),
-                   pg::arg_int32(middle.ordinal), pg::arg_int32(half.upper_sample), pg::arg_int64(moved),
-                   pg::arg_int32(half.leaf)});
+    pg::run_fixed(insert_upper_half, {pg::arg_int64(job_id), pg::arg_array(middle.key), pg::arg_array(half.upper),
+                                      pg::arg_int32(middle.ordinal), pg::arg_int32(half.upper_sample),
+                                      pg::arg_int64(moved), pg::arg_int32(half.leaf)});
     return true;
 }
 
@@ -189,7 +192,8 @@ int64 key_number(ArrayType *key) {
     Datum *elements;
     int count;
     deconstruct_array(key, TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &count);
-    if (count != 1) ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("a position that should be a number is none")));
+    if (count != 1)
+        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("a position that should be a number is none")));
     return pg_strtoint64(TextDatumGetCString(elements[0]));
 }
 
@@ -198,10 +202,10 @@ void insert_sample(int64 job_id, int32 ordinal, ArrayType *key) {
 }
 
 void insert_split(int64 job_id, int32 split, const NewSplit &fresh) {
-    pg::run_fixed(insert_split_row, {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_int32(fresh.leaf),
-                                     pg::arg_array(fresh.lower),
-                                     pg::arg_array(fresh.upper), pg::arg_int32(fresh.lower_sample),
-                                     pg::arg_int32(fresh.upper_sample), pg::arg_int64(fresh.rows_estimate)});
+    pg::run_fixed(insert_split_row,
+                  {pg::arg_int64(job_id), pg::arg_int32(split), pg::arg_int32(fresh.leaf), pg::arg_array(fresh.lower),
+                   pg::arg_array(fresh.upper), pg::arg_int32(fresh.lower_sample), pg::arg_int32(fresh.upper_sample),
+                   pg::arg_int64(fresh.rows_estimate)});
 }
 
 void insert_empty_plan(int64 job_id) {
@@ -235,8 +239,8 @@ bool halve_largest(int64 job_id, CompareKeys compare, void *context) {
         Halvable half = {};
         int ahead = 0;
         if (look_at(read_halvable, job_id, split, &half)) (void)keys_ahead(job_id, half, compare, context, &ahead);
-        // One row is locked and no more: its worker holds it for the length of a chunk, and whoever waited for a second one
-        // would meet another idle worker that came the other way.
+        // One row is locked and no more: its worker holds it for the length of a chunk, and whoever waited for a second
+        // one would meet another idle worker that came the other way.
         if (is_worth_halving(half, ahead)) return halve(job_id, split, compare, context);
     }
     return false;

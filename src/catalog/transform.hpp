@@ -1,5 +1,5 @@
-// stride_catalog.transform, typed: the functions that roles have registered as transforms, by name.  Functions and types are
-// kept as text, so that a dump restores them.
+// stride_catalog.transform, typed: the functions that roles have registered as transforms, by name.  Functions and
+// types are kept as text, so that a dump restores them.
 // Regime: pg.  All statements run as the extension owner (pg/fixed.hpp).
 #pragma once
 

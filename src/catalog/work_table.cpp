@@ -1,6 +1,6 @@
 // Work tables.
-// Regime: pg.  They are made and dropped by the functions behind the commands, so that neither event triggers nor hooks of
-// others run as the extension owner.
+// Regime: pg.  They are made and dropped by the functions behind the commands, so that neither event triggers nor hooks
+// of others run as the extension owner.
 #include "catalog/work_table.hpp"
 
 namespace stride::catalog {

@@ -1,6 +1,6 @@
-// Work tables: what a job saves before it walks it, and stride_catalog.work_table, which says whose they are.  They are logged
-// tables of the extension owner in the schema stride_work.  Nobody but our C code writes them; they are members of the
-// extension, so that they go with it and stay out of dumps.
+// Work tables: what a job saves before it walks it, and stride_catalog.work_table, which says whose they are.  They are
+// logged tables of the extension owner in the schema stride_work.  Nobody but our C code writes them; they are members
+// of the extension, so that they go with it and stay out of dumps.
 // Regime: pg.  Locks: AccessExclusiveLock on a work table that is made, emptied or dropped.
 #pragma once
 
@@ -11,8 +11,8 @@ namespace stride::catalog {
 // The first column of a work table, its primary key: bigint, 1, 2, .. in the order in which its rows were saved.
 constexpr AttrNumber ordinal_attno = 1;
 
-// Makes an empty one, of an ordinal and the given columns, which the current user may read.  The ordinal has a name that none
-// of the columns has.  Raises 25006 on a standby, 42P16 and 42701 for columns that no table can have.
+// Makes an empty one, of an ordinal and the given columns, which the current user may read.  The ordinal has a name
+// that none of the columns has.  Raises 25006 on a standby, 42P16 and 42701 for columns that no table can have.
 Oid create_work_table(TupleDesc columns);
 
 bool is_work_table(Oid relation);
@@ -20,12 +20,12 @@ bool is_work_table(Oid relation);
 // The names of the columns after the ordinal (List of char *).
 List *saved_columns(Relation work_table);
 
-// Throws away what attempts that failed have left in a work table, at once and for good; the caller holds a lock that keeps
-// others from filling it, and knows that nobody has.
+// Throws away what attempts that failed have left in a work table, at once and for good; the caller holds a lock that
+// keeps others from filling it, and knows that nobody has.
 void empty_work_table(Relation work_table);
 
-// A job's work table, and the query that fills it: as SQL with every name qualified, and the relations that it names, as
-// oid[], ascending.  nullptr where the job saves something else than the rows of a query.
+// A job's work table, and the query that fills it: as SQL with every name qualified, and the relations that it names,
+// as oid[], ascending.  nullptr where the job saves something else than the rows of a query.
 struct WorkTable {
     Oid relation;
     char *query;

@@ -30,8 +30,8 @@ struct PassingResult {
     bool split_done;
 };
 
-// Passes the bad row that comes next in the split, unless the job has had enough of them.  `split` and `carry` are brought
-// up to date.
+// Passes the bad row that comes next in the split, unless the job has had enough of them.  `split` and `carry` are
+// brought up to date.
 void pass_bad_row(Work &work, const Identity &identity, catalog::Split *split, const BadRow &bad,
                   const core::RejectLimits &limits, Carry *carry, PassingResult *result);
 

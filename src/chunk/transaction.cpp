@@ -76,8 +76,7 @@ void checkpoint(const Work &work, const Identity &identity, const catalog::Split
     row.rows_written = measured.rows.written;
     row.rows_suppressed = measured.rows.suppressed;
     row.rows_vanished = measured.vanished;
-    row.rows_filtered =
-        work.one_to_one() ? Max(static_cast<int64>(0), measured.unaccounted - measured.vanished) : 0;
+    row.rows_filtered = work.one_to_one() ? Max(static_cast<int64>(0), measured.unaccounted - measured.vanished) : 0;
     row.started_at = started_at;
     row.plan_ms = measured.plan_ms;
     row.read_ms = measured.look_ahead_ms + times.read_ms;
@@ -144,8 +143,7 @@ void run_chunk(Work &work, const Identity &identity, catalog::Split *split, cons
     checkpoint(work, identity, *split, limits.rows, measured, started_at, *carry, wal_before);
     // A claim of its own would be another commit to wait for.  It may not be lost in a crash, which is counted by it.
     if (measured.reach.reached_end)
-        result->has_next =
-            catalog::claim_free_split(split->job_id, identity.cookie, limits.next_rows, &result->next);
+        result->has_next = catalog::claim_free_split(split->job_id, identity.cookie, limits.next_rows, &result->next);
     const double checkpoint_ms = pg::milliseconds_since(checkpoint_start);
     STRIDE_TEST_POINT("before_commit");
     shared::set_phase(identity.slot, shared::Phase::committing);

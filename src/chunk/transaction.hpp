@@ -1,6 +1,6 @@
 // The chunk transaction: fence, read ahead, write, checkpoint, commit (design.md 5).
-// Regime: pg.  Locks: the extension and the split's row for the whole transaction, then the relations of the work in OID order.
-// May not catch errors: the worker's loop does, and aborts.
+// Regime: pg.  Locks: the extension and the split's row for the whole transaction, then the relations of the work in
+// OID order. May not catch errors: the worker's loop does, and aborts.
 #pragma once
 
 #include "catalog/reject.hpp"
@@ -34,8 +34,8 @@ struct Work {
     virtual void plan(ArrayType *lower, ArrayType *upper) = 0;
     // Runs the planned statement under the active snapshot; returns what became of the rows and where the time went.
     virtual Outcomes run(sink::PhaseTimes *times) = 0;
-    // After run(), under the same snapshot: how many of the rows that reach() counted are there no more, so that the statement
-    // could not meet them.  `unaccounted` of them were neither written nor suppressed.
+    // After run(), under the same snapshot: how many of the rows that reach() counted are there no more, so that the
+    // statement could not meet them.  `unaccounted` of them were neither written nor suppressed.
     virtual int64 vanished([[maybe_unused]] int64 unaccounted) { return 0; }
     // The one driving row in the range (lower, upper], under the active snapshot, as far as the owner may read it.
     virtual Jsonb *row(ArrayType *lower, ArrayType *upper) = 0;
@@ -43,7 +43,8 @@ struct Work {
     virtual void settle() {}
     // Writes down the one row of the chunk that reach() found last, which is bad.
     virtual void keep_aside(const catalog::Reject &reject) { catalog::insert_reject(reject); }
-    // True when each driving row is written at most once, so that those neither written nor suppressed were filtered out.
+    // True when each driving row is written at most once, so that those neither written nor suppressed were filtered
+    // out.
     virtual bool one_to_one() const = 0;
 
 protected:
@@ -54,14 +55,15 @@ struct Identity {
     Oid owner; // current, session and outer user must all be this role
     int32 worker;
     int32 attempt;
-    int64 cookie; // by which its worker claims splits
+    int64 cookie;  // by which its worker claims splits
     Oid extension; // locked first, so that DROP EXTENSION waits for the chunk before it has locked anything itself
     shared::WorkerSlot *slot;
 };
 
 enum class Outcome { committed, split_done, fenced };
 
-// What a chunk's own history row can't hold any more, and the waits between two chunks: counted with the worker's next one.
+// What a chunk's own history row can't hold any more, and the waits between two chunks: counted with the worker's next
+// one.
 struct Carry {
     double checkpoint_ms;
     double commit_ms;
@@ -83,8 +85,8 @@ struct Limits {
     int64 next_rows; // of the first chunk of a split that is claimed with the end of this one, about
 };
 
-// Runs one chunk of at most `limits.rows` driving rows in a transaction of its own.  `split` and `carry` are brought up to date.
-// The current memory context must be one that is reset after the chunk.
+// Runs one chunk of at most `limits.rows` driving rows in a transaction of its own.  `split` and `carry` are brought up
+// to date. The current memory context must be one that is reset after the chunk.
 void run_chunk(Work &work, const Identity &identity, catalog::Split *split, const Limits &limits, Carry *carry,
                Result *result);
 

@@ -11,9 +11,9 @@ inline constexpr double backoff_factor = 2.0;   // an attempt
 inline constexpr double backoff_jitter = 0.125; // of the wait, to either side (the figure TimescaleDB's scheduler uses)
 
 // The wait in milliseconds before attempt number `attempt` is made again: min(cap_ms, base_ms * 2^(attempt - 1)), times
-// a factor in [0.875, 1.125) chosen by `unit_random`, which is uniform in [0, 1). `attempt` counts from 1 (a smaller one
-// is taken as 1). The jitter comes after the cap: clipped to the cap, half of the waiters would come back in step. So
-// the result may exceed cap_ms by an eighth. Never negative; 0 when base_ms or cap_ms is not above 0.
+// a factor in [0.875, 1.125) chosen by `unit_random`, which is uniform in [0, 1). `attempt` counts from 1 (a smaller
+// one is taken as 1). The jitter comes after the cap: clipped to the cap, half of the waiters would come back in step.
+// So the result may exceed cap_ms by an eighth. Never negative; 0 when base_ms or cap_ms is not above 0.
 constexpr double backoff_ms(int attempt, double base_ms, double cap_ms, double unit_random) noexcept {
     if (!(base_ms > 0) || !(cap_ms > 0)) return 0;
     double wait = base_ms;

@@ -1,9 +1,10 @@
-// Narrows a failed chunk down to the rows at fault, by smaller chunks that are committed in turn: the state is how many of
-// the next rows are known to hold a bad one, and how large a chunk may be after that.  Std regime, constexpr and trivially
-// copyable.  Takes no locks.  It counts rows only: what a row is and whether it is kept aside is the caller's affair.
+// Narrows a failed chunk down to the rows at fault, by smaller chunks that are committed in turn: the state is how many
+// of the next rows are known to hold a bad one, and how large a chunk may be after that.  Std regime, constexpr and
+// trivially copyable.  Takes no locks.  It counts rows only: what a row is and whether it is kept aside is the caller's
+// affair.
 //
-// Of n rows that failed, half are tried.  If they fail, the bad row is among them; if they pass, it is among the rest, which
-// need no try as a whole.  So a bad row among n costs at most 2 + log2(n) attempts.  After it the rows go on with
+// Of n rows that failed, half are tried.  If they fail, the bad row is among them; if they pass, it is among the rest,
+// which need no try as a whole.  So a bad row among n costs at most 2 + log2(n) attempts.  After it the rows go on with
 // chunks as long as the last run of good rows was, doubled with each one that passes: where bad rows are rare the first
 // chunk has its full size again, where they are dense a chunk does not read a thousand rows to find the next one.
 #pragma once

@@ -2,15 +2,15 @@
 // Std regime, constexpr and trivially copyable, so that it may lie in shared memory. It takes no locks itself: one that
 // is shared by several processes is guarded by its holder. May not read a clock; the caller measures.
 //
-// The law (design: pacing; the sizer of Spirit, with durations normalised to a row so that the history survives a change
-// of size): with 10 samples, rows = rows * target / p90, which is target / (90th percentile of milliseconds a row); at
-// most 1.5 times the present size in one step; a tenth at once when a chunk took over 5 times the target; within
-// [100, 100000].
+// The law (design: pacing; the sizer of Spirit, with durations normalised to a row so that the history survives a
+// change of size): with 10 samples, rows = rows * target / p90, which is target / (90th percentile of milliseconds a
+// row); at most 1.5 times the present size in one step; a tenth at once when a chunk took over 5 times the target;
+// within [100, 100000].
 //
-// A chunk may also cost what no size changes, such as the hash table of a joined table: smaller chunks would only pay it
-// more often.  The straight line through the last chunks of two sizes tells that cost; p90 is that of what is above it, and
-// the rows get what it leaves of the target, but at least half the target and at least as much time as the cost itself,
-// so that never more than half of a job's time goes into it.
+// A chunk may also cost what no size changes, such as the hash table of a joined table: smaller chunks would only pay
+// it more often.  The straight line through the last chunks of two sizes tells that cost; p90 is that of what is above
+// it, and the rows get what it leaves of the target, but at least half the target and at least as much time as the cost
+// itself, so that never more than half of a job's time goes into it.
 #pragma once
 
 #include <algorithm>
@@ -41,8 +41,8 @@ public:
 
     static constexpr double longest_ms = 1e9; // a longer time is no measurement, and of no use in differences
 
-    // `fixed_rows` > 0 fixes the size, whatever it is; 0 (or less) adapts. `target_ms` is the wanted duration of a chunk
-    // in milliseconds; one that is not above 0 means the default.
+    // `fixed_rows` > 0 fixes the size, whatever it is; 0 (or less) adapts. `target_ms` is the wanted duration of a
+    // chunk in milliseconds; one that is not above 0 means the default.
     constexpr explicit ChunkSizer(long long fixed_rows = 0, double target_ms = default_target_ms) noexcept
         : fixed_{fixed_rows > 0}, rows_{fixed_rows > 0 ? fixed_rows : start_rows}, target_ms_{target_ms > 0
                                                                                                   ? target_ms
@@ -56,8 +56,9 @@ public:
     constexpr double fixed_cost_ms() const noexcept { return fixed_ms_; }
 
     // Tells what a committed chunk of `rows` driving rows took, in milliseconds of work: throttled time left out, waits
-    // for locks included. A sample without rows or with a negative time is ignored. A short chunk, such as the last of a
-    // split, shows the fixed cost of a chunk rather than that of a row, and counts only if it was slower than the target.
+    // for locks included. A sample without rows or with a negative time is ignored. A short chunk, such as the last of
+    // a split, shows the fixed cost of a chunk rather than that of a row, and counts only if it was slower than the
+    // target.
     constexpr void record(long long rows, double ms) noexcept {
         if (fixed_ || rows <= 0 || !(ms >= 0)) return;
         learn_fixed_cost({static_cast<double>(rows), ms});
@@ -94,7 +95,8 @@ private:
     }
     constexpr double whole_target_ms() const noexcept { return fixed_ms_ + rows_target_ms(); }
 
-    // Where the line through two chunks meets zero rows.  A larger chunk that was not slower says that all is fixed cost.
+    // Where the line through two chunks meets zero rows.  A larger chunk that was not slower says that all is fixed
+    // cost.
     constexpr void learn_fixed_cost(Sample sample) noexcept {
         const Sample small = sample.rows < last_.rows ? sample : last_;
         const Sample large = sample.rows < last_.rows ? last_ : sample;

@@ -1,6 +1,6 @@
 // What a failed chunk's SQLSTATE makes the worker do, as one table by prefix: the longest matching prefix wins, and an
-// unknown code fails the job. Std regime, constexpr over trivial types, usable in the pg regime. Takes no locks. It sees
-// the code only: causes that one code hides (57014 above all) are told apart by the caller before it asks here.
+// unknown code fails the job. Std regime, constexpr over trivial types, usable in the pg regime. Takes no locks. It
+// sees the code only: causes that one code hides (57014 above all) are told apart by the caller before it asks here.
 #pragma once
 
 #include <array>
@@ -27,7 +27,8 @@ enum class ErrorPolicy {
 // How often `retry` runs a chunk of the same size before it shrinks it.
 inline constexpr int retries_before_shrink = 10;
 
-// The rows of a chunk that has failed so often in a row, of `rows` that it would have: halved with each attempt after that.
+// The rows of a chunk that has failed so often in a row, of `rows` that it would have: halved with each attempt after
+// that.
 constexpr long long rows_at_retry(long long rows, int failed_attempts) noexcept {
     for (int i = retries_before_shrink; i < failed_attempts && rows > 1; ++i)
         rows /= 2;
@@ -60,8 +61,8 @@ inline constexpr std::array policy_rules{
     PolicyRule{"54000", ErrorPolicy::bisect},
     PolicyRule{"54001", ErrorPolicy::wait_and_retry},
 
-    // A cancel request whose cause the caller does not know: somebody wanted it to stop. The caller has looked before at
-    // its own flags: a cancel or pause of the job is that, and our own chunk timer is shrink, at the floor bisect.
+    // A cancel request whose cause the caller does not know: somebody wanted it to stop. The caller has looked before
+    // at its own flags: a cancel or pause of the job is that, and our own chunk timer is shrink, at the floor bisect.
     PolicyRule{"57014", ErrorPolicy::pause},
     // The server or the database is read-only: a standby, or a default. Resumes on promotion.
     PolicyRule{"25006", ErrorPolicy::pause},

@@ -1,6 +1,6 @@
 // The laws of pacing: a rate that a whole job keeps, a sleep in proportion to the work, a daily window, the lag of a
-// standby, the age at which a signal counts as lost. Std regime, constexpr and trivially copyable, so that the states may
-// lie in shared memory, guarded by their holder. May not read a clock: the caller gives the time.
+// standby, the age at which a signal counts as lost. Std regime, constexpr and trivially copyable, so that the states
+// may lie in shared memory, guarded by their holder. May not read a clock: the caller gives the time.
 #pragma once
 
 #include <algorithm>
@@ -15,8 +15,8 @@
 
 namespace stride::core {
 
-inline constexpr double rate_burst_ms = 200.0;      // what an idle job may save up
-inline constexpr double signal_lost_ms = 15000.0;   // a signal that was not read for so long holds the job
+inline constexpr double rate_burst_ms = 200.0;    // what an idle job may save up
+inline constexpr double signal_lost_ms = 15000.0; // a signal that was not read for so long holds the job
 inline constexpr int seconds_per_day = 24 * 60 * 60;
 
 // The sleep after a chunk: `nice` times what it took, in milliseconds.
@@ -24,7 +24,8 @@ constexpr double nice_ms(double nice, double work_ms) noexcept {
     return nice > 0 && work_ms > 0 ? nice * work_ms : 0;
 }
 
-// True when a signal that was last read `age_ms` ago may no longer be relied on: the unknown holds, it does not let pass.
+// True when a signal that was last read `age_ms` ago may no longer be relied on: the unknown holds, it does not let
+// pass.
 constexpr bool signal_lost(double age_ms) noexcept {
     return !(age_ms <= signal_lost_ms);
 }
@@ -63,8 +64,8 @@ constexpr long long rate_chunk_rows(long long rows, double rate) noexcept {
     return std::max(1LL, static_cast<long long>(rate));
 }
 
-// A window of the day, by the clock on the wall.  It may cross midnight.  An hour that a change of clocks skips is never
-// inside, one that it repeats is inside twice: what counts is what the clock shows.
+// A window of the day, by the clock on the wall.  It may cross midnight.  An hour that a change of clocks skips is
+// never inside, one that it repeats is inside twice: what counts is what the clock shows.
 struct DailyWindow {
     int opens = 0;  // second of the day
     int closes = 0; // the first second after it; seconds_per_day = midnight

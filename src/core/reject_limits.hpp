@@ -1,5 +1,5 @@
-// When a job that skips bad rows has skipped enough: its own limits, and a breaker for statements that are wrong for every
-// row.  Std regime, constexpr.  Takes no locks; the caller counts, for the whole job.
+// When a job that skips bad rows has skipped enough: its own limits, and a breaker for statements that are wrong for
+// every row.  Std regime, constexpr.  Takes no locks; the caller counts, for the whole job.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +19,8 @@ enum class RejectVerdict { within, over_rows, over_percent, all_bad, mostly_bad 
 inline constexpr long long all_bad_rows = 300;     // judged, every one of them bad: the breaker trips
 inline constexpr long long mostly_bad_rows = 1000; // judged at least, over half of them bad: the breaker trips
 
-// Judges `rejected` rows out of `judged` (rejected ones included).  Of a percentage the first 1,000 rows count as 1,000,
-// so that a bad row at the very start does not stop a job that allows 1 %.
+// Judges `rejected` rows out of `judged` (rejected ones included).  Of a percentage the first 1,000 rows count as
+// 1,000, so that a bad row at the very start does not stop a job that allows 1 %.
 constexpr RejectVerdict judge_rejects(const RejectLimits &limits, long long judged, long long rejected) noexcept {
     if (limits.rows >= 0 && rejected > limits.rows) return RejectVerdict::over_rows;
     if (limits.percent >= 0) {

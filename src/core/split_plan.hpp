@@ -17,14 +17,16 @@ namespace stride::core {
 
 inline constexpr int most_splits_per_worker = 8;
 inline constexpr int least_splits_per_worker = 2;
-inline constexpr int chunks_per_split = 2; // of the first size: a smaller split is hardly worth its claim and its last, short chunk
+inline constexpr int chunks_per_split =
+    2; // of the first size: a smaller split is hardly worth its claim and its last, short chunk
 
 // How many splits a walk of about `rows` rows gets for its workers: many enough that they end together, few enough that
 // they are worth their while.
 constexpr int wanted_splits(double rows, long long chunk_rows, int workers) noexcept {
     const double most = 1.0 * most_splits_per_worker * std::max(1, workers);
     const double least = 1.0 * least_splits_per_worker * std::max(1, workers);
-    return static_cast<int>(std::clamp(rows / static_cast<double>(chunks_per_split * std::max(1LL, chunk_rows)), least, most));
+    return static_cast<int>(
+        std::clamp(rows / static_cast<double>(chunks_per_split * std::max(1LL, chunk_rows)), least, most));
 }
 
 // The number of splits that `samples` keys can bound when `wanted` are asked for: no more than the gaps, at least 1.
@@ -34,9 +36,9 @@ constexpr int split_count(int samples, int wanted) noexcept {
     return wanted - 1 > samples ? samples + 1 : wanted;
 }
 
-// The ordinal of the upper bound of split number `split` (0 .. splits - 1) of `splits`, where `splits` is what split_count
-// gave for `samples`. The last one is `samples`, the end of the walk. Strictly rising in `split`; gaps per split differ by
-// at most one. The lower bound of split 0 is -1, that of any other the upper bound of the one before.
+// The ordinal of the upper bound of split number `split` (0 .. splits - 1) of `splits`, where `splits` is what
+// split_count gave for `samples`. The last one is `samples`, the end of the walk. Strictly rising in `split`; gaps per
+// split differ by at most one. The lower bound of split 0 is -1, that of any other the upper bound of the one before.
 constexpr int upper_ordinal(int samples, int splits, int split) noexcept {
     // The first r gaps end at ordinal r - 1; r is the split's share of all gaps, rounded to the nearest.
     const long long gaps = static_cast<long long>(samples) + 1;
@@ -44,8 +46,8 @@ constexpr int upper_ordinal(int samples, int splits, int split) noexcept {
     return static_cast<int>(until) - 1;
 }
 
-// Fills `out` with the upper ordinals of all splits (their number is split_count(samples, wanted)), as far as it reaches,
-// and returns how many it wrote.
+// Fills `out` with the upper ordinals of all splits (their number is split_count(samples, wanted)), as far as it
+// reaches, and returns how many it wrote.
 constexpr std::size_t plan_splits(int samples, int wanted, std::span<int> out) noexcept {
     if (samples < 0) samples = 0;
     const int splits = split_count(samples, wanted);

@@ -1,13 +1,14 @@
-// How many workers a job uses that chooses by itself: as many as keep the cores busy, by what the workers were seen to wait
-// for, and no more than are measured to be of use. Std regime, constexpr and trivially copyable. Takes no locks, and may not
-// read a clock: the caller looks at the workers several times a second and gives the time in milliseconds.
+// How many workers a job uses that chooses by itself: as many as keep the cores busy, by what the workers were seen to
+// wait for, and no more than are measured to be of use. Std regime, constexpr and trivially copyable. Takes no locks,
+// and may not read a clock: the caller looks at the workers several times a second and gives the time in milliseconds.
 //
-// The law. A job begins with one worker a core. Over a period (2 s and 4 chunks a worker at least) it is seen how much of
-// their time workers wait for what more workers need not wait for as well: storage, the network, a sleep, but no lock. If
-// they are busy a share b of it, cores / b workers keep the cores busy; where that is a quarter more than there are, the
-// number grows, at most to the double. After a minute without a change, one worker less is tried. The period after each
-// change judges it by the rows a second: growth stays when it brought a quarter of what it promised, one less stays when
-// it cost no more than a twentieth. A change that is taken back is not tried again for a minute, then two, up to 16.
+// The law. A job begins with one worker a core. Over a period (2 s and 4 chunks a worker at least) it is seen how much
+// of their time workers wait for what more workers need not wait for as well: storage, the network, a sleep, but no
+// lock. If they are busy a share b of it, cores / b workers keep the cores busy; where that is a quarter more than
+// there are, the number grows, at most to the double. After a minute without a change, one worker less is tried. The
+// period after each change judges it by the rows a second: growth stays when it brought a quarter of what it promised,
+// one less stays when it cost no more than a twentieth. A change that is taken back is not tried again for a minute,
+// then two, up to 16.
 #pragma once
 
 #include <algorithm>
@@ -33,10 +34,10 @@ public:
     static constexpr double longest_period_ms = 60000; // then chunks are so long that fewer must do
     static constexpr int chunks_per_worker = 4;
     static constexpr int least_looks = 8;
-    static constexpr double worth_growing = 1.25;  // times the present number
-    static constexpr double promise_kept = 0.25;   // of the gain that more workers promise
-    static constexpr double no_loss = 0.95;        // of the rate: a worker less that keeps it was of no use
-    static constexpr double patience_ms = 60000;   // before a change that was taken back is tried again
+    static constexpr double worth_growing = 1.25; // times the present number
+    static constexpr double promise_kept = 0.25;  // of the gain that more workers promise
+    static constexpr double no_loss = 0.95;       // of the rate: a worker less that keeps it was of no use
+    static constexpr double patience_ms = 60000;  // before a change that was taken back is tried again
     static constexpr double most_patience_ms = 16 * patience_ms;
 
     constexpr WorkerCount(int cores, int start) noexcept : cores_{std::max(1, cores)}, wanted_{std::max(1, start)} {}
@@ -89,8 +90,8 @@ private:
         const int target = std::min({filling(), 2 * wanted_, most_});
         const bool grows = static_cast<double>(target) >= worth_growing * wanted_ && now_ms >= grow_after_ms_;
         const bool crowded = wanted_ > cores_ && filling() < wanted_;
-        const bool tries_less = wanted_ > 1 && now_ms >= shrink_after_ms_ &&
-                                (crowded || now_ms - steady_since_ms_ >= patience_ms);
+        const bool tries_less =
+            wanted_ > 1 && now_ms >= shrink_after_ms_ && (crowded || now_ms - steady_since_ms_ >= patience_ms);
         if (grows)
             change(target, rate);
         else if (tries_less)

@@ -39,12 +39,14 @@ bool walks_blocks(const catalog::Job &job) {
 }
 
 void check_block_source(const analysis::Statement &statement, bool deletes_source) {
-    const bool writes = OidIsValid(statement.target) && (is_above(statement.source, statement.target) ||
-                                                         is_above(statement.target, statement.source));
+    const bool writes = OidIsValid(statement.target) &&
+                        (is_above(statement.source, statement.target) || is_above(statement.target, statement.source));
     if (writes || deletes_source)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the statement cannot be run in chunks of blocks"),
-                        errdetail("It writes the table that is walked, and rows would move to where the walk comes or has been."),
-                        errhint("Add a primary key, or a unique index over NOT NULL columns, and leave walk out.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the statement cannot be run in chunks of blocks"),
+             errdetail("It writes the table that is walked, and rows would move to where the walk comes or has been."),
+             errhint("Add a primary key, or a unique index over NOT NULL columns, and leave walk out.")));
     AclMode rights = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE;
 #if PG_VERSION_NUM >= 170000
     rights |= ACL_MAINTAIN;

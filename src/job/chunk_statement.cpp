@@ -1,6 +1,6 @@
 // One chunk of a statement job.
-// Regime: pg.  The statement is analysed anew for every chunk, so that it is always the tables of now that are worked on,
-// and the tables that it was bound to are compared with those that the plan uses.
+// Regime: pg.  The statement is analysed anew for every chunk, so that it is always the tables of now that are worked
+// on, and the tables that it was bound to are compared with those that the plan uses.
 #include "job/chunk_statement.hpp"
 
 #include "analysis/analysis.hpp"
@@ -17,12 +17,12 @@
 namespace stride::job {
 namespace {
 
-// Locks rows as a DELETE would, after waiting for those who change them now.  The right to delete them, which the chunk's
-// statement checks, is taken as enough for that.
+// Locks rows as a DELETE would, after waiting for those who change them now.  The right to delete them, which the
+// chunk's statement checks, is taken as enough for that.
 void lock_rows(Relation source, const walk::Key &key, walk::Access access, Node *condition) {
-    const char *sql = psprintf("SELECT FROM %s%s FOR UPDATE", key.relation == key.source ? "ONLY " : "",
-                               quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)),
-                                                          RelationGetRelationName(source)));
+    const char *sql = psprintf(
+        "SELECT FROM %s%s FOR UPDATE", key.relation == key.source ? "ONLY " : "",
+        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)), RelationGetRelationName(source)));
     Query *query = walk::analyse_own(sql);
     walk::add_condition(query, condition);
 #if PG_VERSION_NUM >= 160000
@@ -74,9 +74,9 @@ void ChunkStatement::require_bound_relations() const {
             used = used || entry->relid == DatumGetObjectId(bound[i]);
         }
         if (!used)
-            raise_source_changed(job,
-                                 psprintf("The plan of a chunk does not use the table with OID %u that the statement named.",
-                                          DatumGetObjectId(bound[i])));
+            raise_source_changed(
+                job, psprintf("The plan of a chunk does not use the table with OID %u that the statement named.",
+                              DatumGetObjectId(bound[i])));
     }
 }
 
@@ -111,7 +111,8 @@ void ChunkStatement::lock_and_check(const catalog::Split &split) {
     leaf = split.leaf;
     key = require_same_key(job, found.leaf);
     require_transform_version(job);
-    // ALTER TABLE .. SET UNLOGGED takes effect at the next crash, after which nobody could tell what the target has lost.
+    // ALTER TABLE .. SET UNLOGGED takes effect at the next crash, after which nobody could tell what the target has
+    // lost.
     if (OidIsValid(job.target)) analysis::refuse_perishable_target(job.target, settings.delivery_at_least_once);
 }
 
@@ -143,8 +144,8 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
     Query *query = analysis::analyse_stored(job.stored_sql);
     const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
     analysis::add_range(query, driver, qual(driver.rtindex, lower, upper));
-    walk::Driving driving = {analysis::entry_of(driver), nullptr, pg::ChildTable{job.source, key.relation},
-                             access(), key.index};
+    walk::Driving driving = {analysis::entry_of(driver), nullptr, pg::ChildTable{job.source, key.relation}, access(),
+                             key.index};
     if (const analysis::Driver deleted = analysis::find_deleted(query, driver); deleted.level != nullptr) {
         analysis::add_range(query, deleted, qual(deleted.rtindex, lower, upper));
         driving.second = analysis::entry_of(deleted);

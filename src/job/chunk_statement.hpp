@@ -1,6 +1,6 @@
 // A statement job's work on one chunk: the stored statement with the chunk's range put into its tree.
-// Regime: pg.  Locks: every relation of the statement, in OID order, then the table that is walked, then those that planning
-// adds.
+// Regime: pg.  Locks: every relation of the statement, in OID order, then the table that is walked, then those that
+// planning adds.
 #pragma once
 
 #include "catalog/job.hpp"
@@ -36,11 +36,12 @@ protected:
     virtual Node *qual(int varno, ArrayType *lower, ArrayType *upper) const;
     // How that condition is to reach the driving relation.
     virtual walk::Access access() const;
-    // A function's rows are deleted by where they are, so that nobody may move them between its call and their deletion: locks
-    // those that meet the condition (on range table index 1) and renews the active snapshot.  False, and nothing is done, where
-    // no row is deleted after its function.
+    // A function's rows are deleted by where they are, so that nobody may move them between its call and their
+    // deletion: locks those that meet the condition (on range table index 1) and renews the active snapshot.  False,
+    // and nothing is done, where no row is deleted after its function.
     bool lock_driving_rows(Relation driving, Node *condition);
-    // A name may have been given to another table since submit; the plan must use exactly the tables that were bound then.
+    // A name may have been given to another table since submit; the plan must use exactly the tables that were bound
+    // then.
     void require_bound_relations() const;
 };
 

@@ -28,19 +28,21 @@ List *tables_of(Oid source, bool with_children, LOCKMODE lockmode) {
     List *tables = NIL;
     ListCell *cell;
     foreach (cell, find_all_inheritors(source, lockmode, nullptr))
-        if (get_rel_relkind(lfirst_oid(cell)) != RELKIND_PARTITIONED_TABLE) tables = lappend_oid(tables, lfirst_oid(cell));
+        if (get_rel_relkind(lfirst_oid(cell)) != RELKIND_PARTITIONED_TABLE)
+            tables = lappend_oid(tables, lfirst_oid(cell));
     list_sort(tables, list_oid_cmp);
     return tables;
 }
 
 void refuse_foreign_leaf(Relation relation, const ArrayType *wanted_key) {
     if (relation->rd_rel->relkind != RELKIND_FOREIGN_TABLE || wanted_key != nullptr) return;
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("the statement cannot be run in chunks"),
-                    errdetail("The driving relation has the foreign table %s beneath it.",
-                              qualified_name(RelationGetRelid(relation))),
-                    errhint("Name columns that are unique and never NULL in it, and the key of an index of each local table, in "
-                            "the argument \"key\"; or submit a job for each of the local tables beneath it.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the statement cannot be run in chunks"),
+         errdetail("The driving relation has the foreign table %s beneath it.",
+                   qualified_name(RelationGetRelid(relation))),
+         errhint("Name columns that are unique and never NULL in it, and the key of an index of each local table, in "
+                 "the argument \"key\"; or submit a job for each of the local tables beneath it.")));
 }
 
 void refuse_key_update(const Source &source, const walk::Key &key) {
@@ -76,8 +78,8 @@ void describe_key(const Source &source, Relation relation, ArrayType *wanted_key
     if (source.by_blocks) leaf->locked_xid = walk::oldest_running();
 }
 
-// The index of the walk.  REINDEX CONCURRENTLY, as dropping and creating it again, leaves another one of the same name, in
-// which positions mean the same as long as the shape of the key does.
+// The index of the walk.  REINDEX CONCURRENTLY, as dropping and creating it again, leaves another one of the same name,
+// in which positions mean the same as long as the shape of the key does.
 Oid present_index(Relation relation, const catalog::Leaf &leaf) {
     List *indexes = RelationGetIndexList(relation);
     if (leaf.key_index_name == nullptr || list_member_oid(indexes, leaf.key_index)) return leaf.key_index;
@@ -137,8 +139,8 @@ List *find_leaves(const Source &source, const PlannedStmt *whole, ArrayType *wan
 
 List *find_leaves_of(const catalog::Job &job) {
     const int nest_level = pg::pin_search_path();
-    const Source source = source_of(analysis::analyse_stored(job.stored_sql), job.source, job.stored_alias,
-                                    walks_blocks(job));
+    const Source source =
+        source_of(analysis::analyse_stored(job.stored_sql), job.source, job.stored_alias, walks_blocks(job));
     const PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job.stored_sql), job.stored_sql);
     List *leaves = find_leaves(source, whole, job.wanted_key);
     pg::unpin(nest_level);
@@ -152,7 +154,8 @@ void require_same_tree(const catalog::Job &job, const catalog::LeafInTree &found
     if (!leaf.in_tree) return;
     List *tables = tables_of(job.source, true, NoLock);
     if (!list_member_oid(tables, leaf.relation))
-        raise_source_changed(job, psprintf("The table %s is no longer part of %s.", leaf.relation_name, job.source_name));
+        raise_source_changed(job,
+                             psprintf("The table %s is no longer part of %s.", leaf.relation_name, job.source_name));
     if (settings.new_partitions_ignored) return;
     Datum *planned;
     int count;
@@ -164,14 +167,16 @@ void require_same_tree(const catalog::Job &job, const catalog::LeafInTree &found
         while (next < count && DatumGetObjectId(planned[next]) < lfirst_oid(cell))
             next++;
         if (next < count && DatumGetObjectId(planned[next]) == lfirst_oid(cell)) continue;
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("the tables of job %lld have changed since it was planned", static_cast<long long>(job.job_id)),
-                 errdetail("The table %s has become part of %s, and would not be walked.", name_or_oid(lfirst_oid(cell)),
-                           job.source_name),
-                 errhint("Go on without it by SELECT stride.alter(%lld, settings => '{\"new_partitions\": \"ignore\"}') and "
-                         "stride.resume(%lld), or cancel the job and submit the statement again.",
-                         static_cast<long long>(job.job_id), static_cast<long long>(job.job_id))));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("the tables of job %lld have changed since it was planned", static_cast<long long>(job.job_id)),
+             errdetail("The table %s has become part of %s, and would not be walked.", name_or_oid(lfirst_oid(cell)),
+                       job.source_name),
+             errhint(
+                 "Go on without it by SELECT stride.alter(%lld, settings => '{\"new_partitions\": \"ignore\"}') and "
+                 "stride.resume(%lld), or cancel the job and submit the statement again.",
+                 static_cast<long long>(job.job_id), static_cast<long long>(job.job_id))));
     }
 }
 
@@ -180,9 +185,11 @@ walk::Key require_same_key(const catalog::Job &job, const catalog::Leaf &leaf) {
     const walk::Key key = walk::load_key(relation, job.source, present_index(relation, leaf), job.wanted_key);
     const char *shape = walk::key_shape(key, job.owner);
     if (key.by_place && strstr(leaf.shape, walk::file_of(leaf.relation)) == nullptr)
-        raise_source_changed(job, psprintf("The table %s was rewritten: its rows are not where they were.", leaf.relation_name));
+        raise_source_changed(
+            job, psprintf("The table %s was rewritten: its rows are not where they were.", leaf.relation_name));
     if (strcmp(shape, leaf.shape) != 0)
-        raise_source_changed(job, psprintf("The walk of %s relies on (%s) and finds (%s).", leaf.relation_name, leaf.shape, shape));
+        raise_source_changed(
+            job, psprintf("The walk of %s relies on (%s) and finds (%s).", leaf.relation_name, leaf.shape, shape));
     table_close(relation, NoLock);
     return key;
 }

@@ -19,9 +19,9 @@ struct Source {
 };
 Source source_of(Query *query, Oid relation, const char *alias, bool by_blocks);
 
-// The tables below the source, or itself, each with its best key (List of catalog::Leaf *).  Those that the plan of the whole
-// statement does not read are not walked.  Raises 55000 where one has no key, 0A000 for a foreign table without a wanted key, or
-// where the statement updates a column of a key.
+// The tables below the source, or itself, each with its best key (List of catalog::Leaf *).  Those that the plan of the
+// whole statement does not read are not walked.  Raises 55000 where one has no key, 0A000 for a foreign table without a
+// wanted key, or where the statement updates a column of a key.
 List *find_leaves(const Source &source, const PlannedStmt *whole, ArrayType *wanted_key);
 
 // The same for a stored job, when it is planned.
@@ -34,10 +34,12 @@ void require_same_tree(const catalog::Job &job, const catalog::LeafInTree &leaf,
 // The leaf's key; raises 55000 if it is not what it was.
 walk::Key require_same_key(const catalog::Job &job, const catalog::Leaf &leaf);
 
-// Whether each chunk of the leaf reads all of its rows: a foreign table that does not give them in the order of the key.
+// Whether each chunk of the leaf reads all of its rows: a foreign table that does not give them in the order of the
+// key.
 bool is_read_whole_each_time(const catalog::Job &job, const catalog::Leaf &leaf);
 
-// Orders positions of a job's leaves (compare_positions is a catalog::CompareKeys); the key of the leaf asked for last is kept.
+// Orders positions of a job's leaves (compare_positions is a catalog::CompareKeys); the key of the leaf asked for last
+// is kept.
 struct PositionOrder {
     const catalog::Job *job;
     int32 leaf; // 0 = none yet

@@ -45,7 +45,8 @@ void plan_retry(const catalog::Job &job, int workers) {
 
 chunk::Reach RetryStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {
     const int64 wanted = Min(limit, most_keys);
-    rejects = catalog::read_rejects(job.retry_of, leaf, catalog::key_number(position), catalog::key_number(upper), wanted);
+    rejects =
+        catalog::read_rejects(job.retry_of, leaf, catalog::key_number(position), catalog::key_number(upper), wanted);
     if (rejects.count > 0) {
         Relation source = table_open(job.source, NoLock);
         const int nest_level = pg::pin_search_path();

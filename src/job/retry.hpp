@@ -1,9 +1,10 @@
-// The work of a job that drives the rejects of another job again: the statement of that job, with a list of keys in the place
-// of a range.
-// Regime: pg.  Locks: as job/chunk_statement.hpp; then rows of stride_catalog.reject, which nobody but such a job takes.
+// The work of a job that drives the rejects of another job again: the statement of that job, with a list of keys in the
+// place of a range.
+// Regime: pg.  Locks: as job/chunk_statement.hpp; then rows of stride_catalog.reject, which nobody but such a job
+// takes.
 //
-// Its walk is that of the rejects by their id: a split's and a chunk's "keys" are reject ids.  In the chunk's transaction the
-// rejects whose rows passed are removed, and so is one whose row is no longer there.
+// Its walk is that of the rejects by their id: a split's and a chunk's "keys" are reject ids.  In the chunk's
+// transaction the rejects whose rows passed are removed, and so is one whose row is no longer there.
 #pragma once
 
 #include "job/chunk_statement.hpp"

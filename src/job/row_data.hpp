@@ -7,8 +7,8 @@
 
 namespace stride::job {
 
-// The first row that meets the condition on range table entry 1, with those of its columns that the current user may read;
-// nullptr if there is none.
+// The first row that meets the condition on range table entry 1, with those of its columns that the current user may
+// read; nullptr if there is none.
 Jsonb *row_data(Relation source, const walk::Key &key, Node *qual);
 
 } // namespace stride::job

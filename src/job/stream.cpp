@@ -90,8 +90,7 @@ void read_store(RangeTblEntry *entry, TupleDesc whole, int64 count) {
 }
 
 QueryEnvironment *environment_of(Tuplestorestate *store, TupleDesc whole, int64 count) {
-    EphemeralNamedRelation relation =
-        static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
+    EphemeralNamedRelation relation = static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
     relation->md.name = pstrdup(store_name);
     relation->md.tupdesc = whole;
     relation->md.enrtype = ENR_NAMED_TUPLESTORE;
@@ -135,8 +134,8 @@ void add_parcel(StreamRows *rows, const shared::Parcel *parcel, Size bytes) {
     }
     if (rows->received + parcel->rows > rows->capacity) {
         rows->capacity = Max(rows->capacity * 2, rows->received + parcel->rows);
-        rows->rows = static_cast<StreamRow *>(
-            repalloc_huge(rows->rows, sizeof(StreamRow) * static_cast<Size>(rows->capacity)));
+        rows->rows =
+            static_cast<StreamRow *>(repalloc_huge(rows->rows, sizeof(StreamRow) * static_cast<Size>(rows->capacity)));
     }
     char *copy = static_cast<char *>(MemoryContextAllocHuge(rows->memory, bytes));
     memcpy(copy, parcel, bytes);
@@ -177,7 +176,8 @@ void StreamStatement::plan(ArrayType *, ArrayType *) {
     Query *query = analysis::analyse_stored(job.stored_sql);
     RangeTblEntry *entry = analysis::entry_of(analysis::find_driver(query, job.source, job.stored_alias));
     read_store(entry, whole, taken);
-    const walk::Driving driving = {entry, nullptr, pg::ChildTable{job.source, job.source}, walk::Access::any, InvalidOid};
+    const walk::Driving driving = {entry, nullptr, pg::ChildTable{job.source, job.source}, walk::Access::any,
+                                   InvalidOid};
     planned = walk::plan_walk(query, job.stored_sql, driving).statement;
     require_bound_relations();
     pg::unpin(nest_level);

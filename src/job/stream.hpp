@@ -1,9 +1,9 @@
 // The work of a job that walks a stream: the rows that a reader process sends take the place of its source.
 // Regime: pg.  Locks: as job/chunk_statement.hpp.
 //
-// The source of such a job is a work table that stays empty: it gives the rows their type, and the pipeline is compiled with it
-// as any other.  In the tree of each chunk's statement it is replaced by a named tuplestore with the chunk's rows.  Rows stay in
-// the worker's memory until they are committed, so that a chunk can be tried again, and in parts.
+// The source of such a job is a work table that stays empty: it gives the rows their type, and the pipeline is compiled
+// with it as any other.  In the tree of each chunk's statement it is replaced by a named tuplestore with the chunk's
+// rows.  Rows stay in the worker's memory until they are committed, so that a chunk can be tried again, and in parts.
 #pragma once
 
 #include "job/chunk_statement.hpp"

@@ -156,8 +156,8 @@ char *common_key(List *leaves) {
 }
 
 // What planning would find now, so that its refusals are raised where somebody reads them.
-List *fill_walk(catalog::Job *job, const Work &work, const Arguments &arguments, bool by_blocks,
-                KeySaving saving, const PlannedStmt *whole, const char **reason) {
+List *fill_walk(catalog::Job *job, const Work &work, const Arguments &arguments, bool by_blocks, KeySaving saving,
+                const PlannedStmt *whole, const char **reason) {
     Query *query = analysis::analyse_stored(job->stored_sql);
     List *leaves = find_leaves(source_of(query, job->source, job->stored_alias, by_blocks), whole, job->wanted_key);
     *reason = why_keys_are_saved(*job, leaves, saving);
@@ -262,7 +262,8 @@ Prepared prepare_job(const Work &work, const Arguments &arguments) {
     const int nest_level = pg::pin_search_path();
     PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job->stored_sql), job->stored_sql);
     const char *walk_reason;
-    List *leaves = fill_walk(job, work, arguments, by_blocks, key_saving(work, arguments, settings), whole, &walk_reason);
+    List *leaves =
+        fill_walk(job, work, arguments, by_blocks, key_saving(work, arguments, settings), whole, &walk_reason);
     fill_sink(job, settings, whole);
     pg::unpin(nest_level);
     return Prepared{job, work.work_table, walk_reason, leaves, list_concat(list_copy(work.notes), statement->warnings)};

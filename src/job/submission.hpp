@@ -34,9 +34,9 @@ struct Arguments {
 struct Work {
     const char *kind; // "statement" or "pipeline"
     analysis::Parsed parsed;
-    bool own_levels;          // as in analysis::AnalysisOptions
-    const char *source_alias; // of the driving relation of a pipeline; nullptr = that of the arguments
-    Oid source;               // of a pipeline; InvalidOid for a statement
+    bool own_levels;                      // as in analysis::AnalysisOptions
+    const char *source_alias;             // of the driving relation of a pipeline; nullptr = that of the arguments
+    Oid source;                           // of a pipeline; InvalidOid for a statement
     const catalog::WorkTable *work_table; // the source, where it is one; nullptr = it is not
     Oid target;
     Jsonb *pipeline; // the arguments of submit_pipeline, nullptr for a statement
@@ -58,8 +58,8 @@ struct Prepared {
     catalog::Job *job;
     const catalog::WorkTable *work_table; // nullptr = none
     const char *walk_reason;              // why that walk was taken; nullptr = it is the usual one
-    List *leaves;                         // the tables that it would walk if it were planned now: List of catalog::Leaf *
-    List *warnings;                       // what analysis has to say about it: List of char *
+    List *leaves;   // the tables that it would walk if it were planned now: List of catalog::Leaf *
+    List *warnings; // what analysis has to say about it: List of char *
 };
 Prepared prepare_job(const Work &work, const Arguments &arguments);
 

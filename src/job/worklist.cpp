@@ -141,7 +141,8 @@ const char *few_of_many(const catalog::Job &job, List *leaves, const walk::Key &
     if (!keys.narrowed) return nullptr;
     const double found = known_count(keys, job.stored_sql);
     if (found >= few * all) return nullptr;
-    return psprintf("the statement is expected to find %.0f of about %.0f rows: their keys are saved first", found, all);
+    return psprintf("the statement is expected to find %.0f of about %.0f rows: their keys are saved first", found,
+                    all);
 }
 
 TupleDesc columns_of(const walk::Key &key) {
@@ -154,8 +155,8 @@ TupleDesc columns_of(const walk::Key &key) {
     return columns;
 }
 
-// Saves the keys of one table behind those that end with `last`; returns how many there are.  Of the source itself they may be
-// found by a parallel plan.
+// Saves the keys of one table behind those that end with `last`; returns how many there are.  Of the source itself they
+// may be found by a parallel plan.
 int64 save_leaf(const catalog::Job &job, Relation work_table, const catalog::Leaf &leaf, int64 last) {
     const int nest_level = pg::pin_search_path();
     const walk::Key key = key_of(job, leaf);
@@ -207,7 +208,8 @@ SavedKeys read_saved(Relation work_table, const walk::Key &key, int64 from, int6
         if (ordinal == to) keys.range.upper = walk::key_to_text(key, values);
         if (ordinal <= after) continue;
         for (int i = 0; i < key.ncolumns; i++)
-            arrays[i] = accumArrayResult(arrays[i], values[i], false, key.columns[i].compare_type, CurrentMemoryContext);
+            arrays[i] =
+                accumArrayResult(arrays[i], values[i], false, key.columns[i].compare_type, CurrentMemoryContext);
         keys.count++;
     }
     systable_endscan_ordered(scan);

@@ -1,23 +1,23 @@
-// The work of a job whose rows were chosen before it began: the keys that its statement finds are saved in a work table when it
-// is planned, and its chunks are runs of them.
-// Regime: pg.  Locks: as job/chunk_statement.hpp, then the work table; planning makes it.  Planning runs the conditions of the
-// statement, as the job's owner, in an atomic context.
+// The work of a job whose rows were chosen before it began: the keys that its statement finds are saved in a work table
+// when it is planned, and its chunks are runs of them.
+// Regime: pg.  Locks: as job/chunk_statement.hpp, then the work table; planning makes it.  Planning runs the conditions
+// of the statement, as the job's owner, in an atomic context.
 //
-// Its walk is that of the keys by the ordinals under which they were saved: they are what a split's and a chunk's "keys" are.
-// The statement's conditions are looked at again by each chunk, so that saving more than the rows that meet them costs time
-// alone.
+// Its walk is that of the keys by the ordinals under which they were saved: they are what a split's and a chunk's
+// "keys" are. The statement's conditions are looked at again by each chunk, so that saving more than the rows that meet
+// them costs time alone.
 #pragma once
 
 #include "job/chunk_statement.hpp"
 
 namespace stride::job {
 
-// Whether a job's keys are saved, as its submission has decided: no rows of a query are, which a work table has that is the job's
-// source.  Looks nothing up, and may be called outside a transaction.
+// Whether a job's keys are saved, as its submission has decided: no rows of a query are, which a work table has that is
+// the job's source.  Looks nothing up, and may be called outside a transaction.
 bool saves_keys(const catalog::Job &job);
 
-// When the keys of a job that is being prepared are saved: never, where the statement finds but a small part of a large table,
-// or always.
+// When the keys of a job that is being prepared are saved: never, where the statement finds but a small part of a large
+// table, or always.
 enum class KeySaving : unsigned char { never, if_few, always };
 
 // Why the keys are saved, as text; nullptr = they are not.  Raises 0A000 where they should always be, but cannot.

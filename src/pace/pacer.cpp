@@ -109,9 +109,9 @@ Hold check_backends(const Pacer &pacer, const Settings &settings, const shared::
     if (settings.max_active_backends == 0) return nothing;
     if (is_lost(pacer, signals.activity_read_at)) return hold_for_lost("max_active_backends", "their number");
     if (signals.active_backends <= settings.max_active_backends) return nothing;
-    return Hold{psprintf("max_active_backends: %d are active, limit %d", signals.active_backends,
-                         settings.max_active_backends),
-                signal_look_ms};
+    return Hold{
+        psprintf("max_active_backends: %d are active, limit %d", signals.active_backends, settings.max_active_backends),
+        signal_look_ms};
 }
 
 Hold check_signals(Pacer *pacer, const Settings &settings) {
@@ -145,9 +145,9 @@ Hold check_query(Pacer *pacer, const Settings &settings) {
 Hold check_rates(Pacer *pacer, const Settings &settings) {
     const double rows_ms = shared::wait_for_rows(pacer->job, settings.max_rows_per_second);
     if (rows_ms > 0)
-        return hold_for(psprintf("max_rows_per_second: next chunk in %.0f ms, limit %d", rows_ms,
-                                 settings.max_rows_per_second),
-                        rows_ms);
+        return hold_for(
+            psprintf("max_rows_per_second: next chunk in %.0f ms, limit %d", rows_ms, settings.max_rows_per_second),
+            rows_ms);
     const double wal_ms = shared::wait_for_wal(pacer->job, settings.max_wal_bytes_per_second);
     if (wal_ms <= 0) return nothing;
     return hold_for(psprintf("max_wal_bytes_per_second: next chunk in %.0f ms, limit %d", wal_ms,

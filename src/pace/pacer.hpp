@@ -12,11 +12,11 @@ namespace stride::pace {
 struct Pacer {
     shared::WorkerSlot *slot = nullptr;
     shared::JobPace *job = nullptr;
-    MemoryContext memory = nullptr; // reset at each look
-    Oid relations[4] = {};          // source, target and what they keep out of line; InvalidOid = none
-    TimestampTz started_at = 0;     // what was read before says nothing of a signal being lost
+    MemoryContext memory = nullptr;   // reset at each look
+    Oid relations[4] = {};            // source, target and what they keep out of line; InvalidOid = none
+    TimestampTz started_at = 0;       // what was read before says nothing of a signal being lost
     TimestampTz standbys_seen_at = 0; // when all that were named were there
-    TimestampTz chunk_ended_at = 0; // of the last chunk, 0 = none
+    TimestampTz chunk_ended_at = 0;   // of the last chunk, 0 = none
     double chunk_ms = 0;
     uint64 wal_counted = 0; // of this process, as far as it is paid for
 };
@@ -30,8 +30,8 @@ struct Hold {
     long wait_ms;       // look again then at the latest
 };
 
-// Looks at everything that may hold a chunk of `wanted` rows; when nothing does, *granted is how many it may have, which are
-// set aside in the run's budget.  May run the throttle_query, in a transaction of its own.
+// Looks at everything that may hold a chunk of `wanted` rows; when nothing does, *granted is how many it may have,
+// which are set aside in the run's budget.  May run the throttle_query, in a transaction of its own.
 Hold look(Pacer *pacer, const settings::Settings &settings, int64 wanted, int64 *granted);
 
 // A chunk was committed, or (nothing) given up: what was set aside for it is free again.

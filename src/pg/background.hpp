@@ -13,8 +13,8 @@ void set_up_signals();
 // Reloads the configuration if a SIGHUP came.
 void reload_if_asked();
 
-// Waits for the latch or `timeout_ms` (-1 = no limit), processes interrupts, resets the latch, reloads if asked.  True when
-// the latch was set.
+// Waits for the latch or `timeout_ms` (-1 = no limit), processes interrupts, resets the latch, reloads if asked.  True
+// when the latch was set.
 bool wait_latch(long timeout_ms, uint32 wait_event);
 
 // Fills in what all our workers have in common; `function` is an exported symbol of this library.

@@ -113,9 +113,8 @@ void replace(const Place &place, Relation parent, Relation child, int number) {
     );
     RangeTblEntry *parents = permission_entry(rt_fetch(place.rtindex, level->rtable), number);
     bool found_whole_row;
-    const auto *mapped = reinterpret_cast<Query *>(
-        map_variable_attnos(reinterpret_cast<Node *>(level), place.rtindex, 0, map, RelationGetForm(child)->reltype,
-                            &found_whole_row));
+    const auto *mapped = reinterpret_cast<Query *>(map_variable_attnos(
+        reinterpret_cast<Node *>(level), place.rtindex, 0, map, RelationGetForm(child)->reltype, &found_whole_row));
     *level = *mapped;
     level->rtable = lappend(level->rtable, parents);
     RangeTblEntry *entry = rt_fetch(place.rtindex, level->rtable);

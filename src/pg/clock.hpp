@@ -1,5 +1,5 @@
-// The clock that schedules go by, which in DEVEL builds stride.test_clock_offset (ms) shifts so that tests need not wait;
-// and the one that durations are measured with.
+// The clock that schedules go by, which in DEVEL builds stride.test_clock_offset (ms) shifts so that tests need not
+// wait; and the one that durations are measured with.
 // Regime: pg.
 #pragma once
 

@@ -1,7 +1,7 @@
 // Fixed statements of ours over stride_catalog: prepared once a process, run as the extension owner with a pinned
 // search_path, never with user text in them.
-// Regime: pg.  The caller is in a transaction; an error unwinds the owner switch with it.  `read` callbacks may not call
-// user code: they run while the extension owner is the current user.
+// Regime: pg.  The caller is in a transaction; an error unwinds the owner switch with it.  `read` callbacks may not
+// call user code: they run while the extension owner is the current user.
 #pragma once
 
 #include <initializer_list>

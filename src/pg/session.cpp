@@ -63,9 +63,10 @@ void require_writable(const char *function) {
                 (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s on a standby server", function),
                  errhint("Call it on the primary server; after a promotion unfinished jobs go on by themselves.")));
     if (XactReadOnly)
-        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-                        errmsg("cannot execute %s in a read-only transaction", function),
-                        errhint("SET TRANSACTION READ WRITE first; default_transaction_read_only may have made it so.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                 errmsg("cannot execute %s in a read-only transaction", function),
+                 errhint("SET TRANSACTION READ WRITE first; default_transaction_read_only may have made it so.")));
 }
 
 Oid extension_oid() {

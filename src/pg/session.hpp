@@ -17,7 +17,8 @@ int pin_output_settings();
 // Restores what the pin at `nest_level` changed.
 void unpin(int nest_level);
 
-// The switch of user for one fixed statement.  Between enter and leave the search_path is pinned and row_security is off.
+// The switch of user for one fixed statement.  Between enter and leave the search_path is pinned and row_security is
+// off.
 struct OwnerSwitch {
     Oid user;
     int security_context;

@@ -42,8 +42,8 @@ void before_local_commit(XactEvent event, void *) {
 
 void set_test_point_job(int64 job_id) {
     current_job = job_id;
-    // Callbacks are called in the reverse of the order in which they came: foreign servers, which are not used yet, will have
-    // committed before.
+    // Callbacks are called in the reverse of the order in which they came: foreign servers, which are not used yet,
+    // will have committed before.
     RegisterXactCallback(before_local_commit, nullptr);
 }
 

@@ -131,9 +131,9 @@ void add_columns(walk::Key *order, const walk::Key &key) {
     }
 }
 
-// Where the order of rows shows, in the last one of a conflict key and in a function's batches, it is that of the walk.  The
-// partitions of a table mostly have one key; where they do not, the columns of all their keys make an order in which no two
-// rows of a chunk are equal.
+// Where the order of rows shows, in the last one of a conflict key and in a function's batches, it is that of the
+// walk.  The partitions of a table mostly have one key; where they do not, the columns of all their keys make an order
+// in which no two rows of a chunk are equal.
 const walk::Key *choose_order(const Shape &shape, const job::Arguments &common) {
     if (shape.query != nullptr) return nullptr;
     const Oid source = RelationGetRelid(shape.source);
@@ -184,18 +184,21 @@ void check_stream(const Conflict &conflict, const Shape &shape, const catalog::W
     if (common.walk == nullptr || strcmp(common.walk, "stream") != 0) return;
     static constexpr const char *spool_hint = "Use walk => 'spool', which goes on where it stopped.";
     if (common.on_error != nullptr && strcmp(common.on_error, "skip") == 0)
-        refuse_stream("Rows that are kept aside could not be told apart from those of a stream that began anew.", spool_hint);
+        refuse_stream("Rows that are kept aside could not be told apart from those of a stream that began anew.",
+                      spool_hint);
     if (settings.max_rows > 0 || settings.max_run_time > 0)
         refuse_stream("max_rows and max_run_time end a run before the stream's end, and the next run begins anew.",
                       spool_hint);
     if (settings.delivery_at_least_once) return;
     if (conflict.key == NIL)
-        refuse_stream("It begins anew when a process of it ends early, and would write rows twice.",
-                      "Use walk => 'spool', or name the key with on_conflict => 'update' or 'nothing' and conflict_columns, "
-                      "or accept doubles with the setting {\"delivery\": \"at_least_once\"}.");
+        refuse_stream(
+            "It begins anew when a process of it ends early, and would write rows twice.",
+            "Use walk => 'spool', or name the key with on_conflict => 'update' or 'nothing' and conflict_columns, "
+            "or accept doubles with the setting {\"delivery\": \"at_least_once\"}.");
     if (reads(table, RelationGetRelid(shape.target)))
-        refuse_stream("It begins anew when a process of it ends early, and the query would then read what it has written.",
-                      spool_hint);
+        refuse_stream(
+            "It begins anew when a process of it ends early, and the query would then read what it has written.",
+            spool_hint);
     if (shape.assignments != NIL)
         refuse_stream("It begins anew when a process of it ends early, and update_set would merge rows twice.",
                       "Use walk => 'spool', or accept that with the setting {\"delivery\": \"at_least_once\"}.");

@@ -1,5 +1,5 @@
-// The shapes of a pipeline.  In all of them the source is read once, under the alias chunk, and what stands over it gives the
-// same for the chunks of its rows as for all of them, up to the cut of batches.
+// The shapes of a pipeline.  In all of them the source is read once, under the alias chunk, and what stands over it
+// gives the same for the chunks of its rows as for all of them, up to the cut of batches.
 // Regime: pg.
 #include "pipeline/shape.hpp"
 

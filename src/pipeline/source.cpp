@@ -18,8 +18,9 @@ namespace {
 // What only a table of one's own has.
 void check_saved(const Arguments &arguments, const job::Arguments &common) {
     if (common.key != nullptr)
-        refuse_pair("key needs a source that is a table",
-                    "Leave it out: the rows of a query are saved first, and walked in the order in which it gives them.");
+        refuse_pair(
+            "key needs a source that is a table",
+            "Leave it out: the rows of a query are saved first, and walked in the order in which it gives them.");
     if (common.walk != nullptr && strcmp(common.walk, "key") == 0)
         refuse_pair("walk => 'key' needs a source that is a table",
                     "Leave it out, or use \"spool\": the rows of a query are saved first.");
@@ -51,8 +52,8 @@ ArrayType *oid_array(List *oids) {
 Source save(const analysis::Parsed &parsed, bool with_frozen_time) {
     const analysis::SourceQuery query = analysis::analyse_source_query(parsed, with_frozen_time);
     auto *work_table = static_cast<catalog::WorkTable *>(palloc(sizeof(catalog::WorkTable)));
-    *work_table = catalog::WorkTable{catalog::create_work_table(query.columns), pstrdup(query.sql),
-                                     oid_array(query.relations)};
+    *work_table =
+        catalog::WorkTable{catalog::create_work_table(query.columns), pstrdup(query.sql), oid_array(query.relations)};
     Source source = {};
     source.relation = relation_open(work_table->relation, AccessShareLock);
     source.columns = catalog::saved_columns(source.relation);
@@ -95,8 +96,7 @@ Source open_source(const Arguments &arguments, const job::Arguments &common, boo
         refuse_missing("source", "Give the table whose rows go through the pipeline, or a query in source_query.");
     const bool saved = saves_rows(arguments, common);
     if (saved) check_saved(arguments, common);
-    if (arguments.source_query != nullptr)
-        return save(parse_source_query(arguments.source_query), with_frozen_time);
+    if (arguments.source_query != nullptr) return save(parse_source_query(arguments.source_query), with_frozen_time);
     Relation relation = open_argument("source", arguments.source);
     const char *name = qualified_name(relation);
     if (!saved) return Source{relation, descriptor_columns(RelationGetDescr(relation)), name, nullptr};

@@ -24,16 +24,17 @@ struct Transform {
     TupleDesc result; // the columns it gives
 };
 
-// The function as a transform of the role `caller`.  Raises 42883 if there is none, 42809 for procedures, aggregates and window
-// functions, 42804 for types that are none of a transform, 42501 without EXECUTE, 0A000 for a temporary one.
+// The function as a transform of the role `caller`.  Raises 42883 if there is none, 42809 for procedures, aggregates
+// and window functions, 42804 for types that are none of a transform, 42501 without EXECUTE, 0A000 for a temporary one.
 Transform require_function(Oid function, Oid caller);
 
-// The current user's transform of that name, over the source: one that takes the rows of a table, or, where the source is a work
-// table, any row of the columns that were saved.  Raises besides 42704 for an unknown name, 42804 for another source.
+// The current user's transform of that name, over the source: one that takes the rows of a table, or, where the source
+// is a work table, any row of the columns that were saved.  Raises besides 42704 for an unknown name, 42804 for another
+// source.
 Transform require_transform(const char *name, Relation source);
 
-// Looks the function of a job's transform up by its name and pins it in *job; not yet stored.  Returns why it cannot be the job's
-// transform any more, nullptr if it can (or there is none).
+// Looks the function of a job's transform up by its name and pins it in *job; not yet stored.  Returns why it cannot be
+// the job's transform any more, nullptr if it can (or there is none).
 const char *pin_transform(catalog::Job *job);
 
 // At the start of a worker: raises 55000 if the function of the job's transform was replaced or dropped, or what

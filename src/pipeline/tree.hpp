@@ -1,5 +1,5 @@
-// Raw parse trees, node by node: what the grammar would make of the SQL in each comment.  Names are never looked up here, and
-// no node has a location, so that errors do not point into text that nobody wrote.
+// Raw parse trees, node by node: what the grammar would make of the SQL in each comment.  Names are never looked up
+// here, and no node has a location, so that errors do not point into text that nobody wrote.
 // Regime: pg.  Locks: none.
 #pragma once
 

@@ -1,5 +1,5 @@
-// The SQL that a pipeline's user writes: source_query, transform_query and update_set, parsed each by itself, so that none can
-// end its own syntax and begin another.
+// The SQL that a pipeline's user writes: source_query, transform_query and update_set, parsed each by itself, so that
+// none can end its own syntax and begin another.
 // Regime: pg.  Locks: none.  May not execute anything.
 #pragma once
 
@@ -17,8 +17,8 @@ struct UserSql {
     analysis::Texts texts;
 };
 
-// Raises 42601 for what is not one SELECT or not a list of assignments, 22023 for empty texts, 0A000 where chunk is read not
-// at all, more than once, or by a WITH query of that name.
+// Raises 42601 for what is not one SELECT or not a list of assignments, 22023 for empty texts, 0A000 where chunk is
+// read not at all, more than once, or by a WITH query of that name.
 UserSql parse_user_sql(const char *transform_query, const char *update_set);
 
 // A source_query: one SELECT, VALUES or TABLE.  Raises as above.

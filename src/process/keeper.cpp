@@ -40,13 +40,14 @@ void require_unwritten(const catalog::Job &job, const catalog::Leaf &leaf) {
     Relation relation = table_open(leaf.relation, NoLock);
     ItemPointerData place;
     if (walk::was_written(relation, leaf.locked_xid, &place))
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("%s was written while job %lld did not lock it", leaf.relation_name,
-                               static_cast<long long>(job.job_id)),
-                        errdetail("The row at (%u,%u) may have come since, and another may have moved to where the walk has "
-                                  "been.",
-                                  ItemPointerGetBlockNumber(&place), ItemPointerGetOffsetNumber(&place)),
-                        errhint("Submit the job again; a table with a primary key is walked without a lock.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("%s was written while job %lld did not lock it", leaf.relation_name,
+                        static_cast<long long>(job.job_id)),
+                 errdetail("The row at (%u,%u) may have come since, and another may have moved to where the walk has "
+                           "been.",
+                           ItemPointerGetBlockNumber(&place), ItemPointerGetOffsetNumber(&place)),
+                 errhint("Submit the job again; a table with a primary key is walked without a lock.")));
     table_close(relation, NoLock);
 }
 

@@ -1,6 +1,6 @@
 // The launcher: always there, connected to no database; starts a scheduler where a wake-up came.  At its own start it
-// visits every connectable database once, one scheduler at a time, so that work left by a crash, a restart or a promotion
-// goes on.
+// visits every connectable database once, one scheduler at a time, so that work left by a crash, a restart or a
+// promotion goes on.
 // Regime: pg.  Locks: those of a scan of pg_database.  It runs no user code and no SQL.
 #include "process/launcher.hpp"
 
@@ -74,7 +74,8 @@ bool is_starting(Starting *starting) {
 }
 
 bool start_scheduler(Launcher *launcher, Oid database) {
-    BackgroundWorker worker = pg::describe_worker("pg_stride scheduler", "pg_stride scheduler", "stride_scheduler_main");
+    BackgroundWorker worker =
+        pg::describe_worker("pg_stride scheduler", "pg_stride scheduler", "stride_scheduler_main");
     worker.bgw_main_arg = ObjectIdGetDatum(database);
     worker.bgw_notify_pid = MyProcPid;
     MemoryContext previous = MemoryContextSwitchTo(launcher->memory);

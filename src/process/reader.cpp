@@ -34,8 +34,7 @@ struct Reader {
 
 // Waits until somebody may have changed something; false if nobody is to wait any more.
 bool wait_for_workers(Reader *reader) {
-    if (shared::has_lost_worker(reader->sender) ||
-        shared::wanted_stop(reader->worker->slot) != shared::Stop::none) {
+    if (shared::has_lost_worker(reader->sender) || shared::wanted_stop(reader->worker->slot) != shared::Stop::none) {
         reader->broken = true;
         return false;
     }
@@ -60,7 +59,8 @@ bool send_parcel(Reader *reader) {
     while ((queue = shared::find_room(reader->sender, reader->bytes)) < 0)
         if (!wait_for_workers(reader)) return false;
     put_header(reader);
-    reader->broken = !shared::send(reader->sender, queue, reinterpret_cast<shared::Parcel *>(reader->parcel), reader->bytes);
+    reader->broken =
+        !shared::send(reader->sender, queue, reinterpret_cast<shared::Parcel *>(reader->parcel), reader->bytes);
     reader->sent += reader->rows;
     begin_parcel(reader);
     return !reader->broken;
@@ -111,7 +111,15 @@ void send_rows(Worker *worker, shared::Sender *sender) {
     PushActiveSnapshot(GetTransactionSnapshot());
     PlannedStmt *plan = job::plan_source(*worker->job, table);
     Reader reader = {{take_row, start_receiver, end_receiver, end_receiver, DestNone},
-                     worker, sender, static_cast<char *>(palloc(parcel_bytes)), parcel_bytes, 0, 0, 0, 0, false};
+                     worker,
+                     sender,
+                     static_cast<char *>(palloc(parcel_bytes)),
+                     parcel_bytes,
+                     0,
+                     0,
+                     0,
+                     0,
+                     false};
     begin_parcel(&reader);
     walk::run_plan(plan, table.query, &reader.receiver);
     if (!reader.broken) end_stream(&reader);
@@ -122,10 +130,11 @@ void send_rows(Worker *worker, shared::Sender *sender) {
 // A stream that breaks again and again does so for a reason.
 void require_few_restarts(const Worker &worker, int64 restarts) {
     if (restarts <= worker.settings.retry_limit) return;
-    ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                    errmsg("the stream began anew %lld times without coming to its end", static_cast<long long>(restarts)),
-                    errdetail("retry_limit is %d.", worker.settings.retry_limit),
-                    errhint("stride.events and the server log tell why; walk => 'spool' goes on where it stopped.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+             errmsg("the stream began anew %lld times without coming to its end", static_cast<long long>(restarts)),
+             errdetail("retry_limit is %d.", worker.settings.retry_limit),
+             errhint("stride.events and the server log tell why; walk => 'spool' goes on where it stopped.")));
 }
 
 // Rows that an earlier reader has sent are sent again: brings the splits back to their beginning.

@@ -11,8 +11,8 @@
 namespace stride::process {
 namespace {
 
-// Indexes are built side by side, a worker each.  Where there are fewer indexes than workers the rest help, up to what the
-// owner's own setting allows.
+// Indexes are built side by side, a worker each.  Where there are fewer indexes than workers the rest help, up to what
+// the owner's own setting allows.
 void share_workers(const Worker &worker, int64 indexes) {
     if (worker.job->workers == 0 || indexes == 0) return;
     const int64 helpers = Min(max_parallel_maintenance_workers, Max(0, worker.job->workers / indexes - 1));

@@ -1,6 +1,6 @@
 // The scheduler of one database: lives while there are queued or running jobs; the only process that writes job rows.
-// Regime: pg.  Connects as the bootstrap superuser, runs fixed statements only, as the extension owner.  Each request and
-// each job is a transaction of its own, so that an error with one does not hold up the others.
+// Regime: pg.  Connects as the bootstrap superuser, runs fixed statements only, as the extension owner.  Each request
+// and each job is a transaction of its own, so that an error with one does not hold up the others.
 #include "process/scheduler.hpp"
 
 #include "bridge/attempt.hpp"

@@ -1,5 +1,6 @@
 // The worker's life: attach, connect, load the job, plan it if nobody has, claim splits and run their chunks.
-// Regime: pg.  Locks: none between chunks.  It never writes the job's row; what ends it is written to split and failure.
+// Regime: pg.  Locks: none between chunks.  It never writes the job's row; what ends it is written to split and
+// failure.
 #include <new>
 
 #include "process/worker.hpp"
@@ -102,8 +103,8 @@ int64 next_limit(const Worker &worker, const catalog::Split &split) {
     return worker.bisect.limit(catalog::limit_of_suspects(rows, split.suspect_rows));
 }
 
-// Waits at the chunk boundary while something holds the job, and returns how many rows the next chunk may have; 0 when the
-// worker is asked to stop.
+// Waits at the chunk boundary while something holds the job, and returns how many rows the next chunk may have; 0 when
+// the worker is asked to stop.
 int64 await_turn(Worker *worker, const catalog::Split &split) {
     bool held = false;
     int64 granted = 0;
@@ -125,8 +126,9 @@ int64 await_turn(Worker *worker, const catalog::Split &split) {
     return asked_to_stop(*worker) ? 0 : granted;
 }
 
-// Ends the worker, and its transaction, when the extension was dropped and made anew since the job was loaded: the job's id
-// is then another job's.  Called when the transaction holds locks on our tables, so that the answer stays true.
+// Ends the worker, and its transaction, when the extension was dropped and made anew since the job was loaded: the
+// job's id is then another job's.  Called when the transaction holds locks on our tables, so that the answer stays
+// true.
 void require_same_extension(const Worker &worker) {
     if (pg::extension_oid() != worker.extension) proc_exit(0);
 }
@@ -156,7 +158,8 @@ void plan_job(const Worker &worker) {
         const int64 keeper = job::walks_blocks(job) ? job::require_keeper(job) : 0;
         walk::plan_splits(job, job::find_leaves_of(job), workers);
         if (job::walks_blocks(job) && job::require_keeper(job) != keeper)
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the lock on %s was lost while the job was planned", job.source_name)));
+            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                            errmsg("the lock on %s was lost while the job was planned", job.source_name)));
     }
 }
 
@@ -292,11 +295,11 @@ bool begin_split(Worker *worker, const catalog::Split &split) {
     return false;
 }
 
-// Runs the chunks of one split, and of those that were claimed with the end of the one before.  False when the worker is to
-// end.
+// Runs the chunks of one split, and of those that were claimed with the end of the one before.  False when the worker
+// is to end.
 bool run_splits(Worker *worker, catalog::Split *split) {
-    const chunk::Identity identity = {worker->order.owner, worker->order.worker, worker->job->attempt,
-                                      worker->order.cookie, worker->extension,   worker->slot};
+    const chunk::Identity identity = {worker->order.owner,  worker->order.worker, worker->job->attempt,
+                                      worker->order.cookie, worker->extension,    worker->slot};
     if (!begin_split(worker, *split)) return false;
     for (;;) {
         // The fence reads the split's keys anew; those of the last chunk go with its memory.

@@ -22,14 +22,15 @@ constexpr double longest_back_off_ms = 60000;
 constexpr double longest_nap_ms = 500; // a stop is seen at once, another clock or another split this late
 constexpr double long_wait_factor = 5; // locks and full disks go away more slowly than serialization failures
 
-// A cancel has many causes: a stop that the scheduler asked for, our own time limit (which the caller knows of), else an
-// operator.
+// A cancel has many causes: a stop that the scheduler asked for, our own time limit (which the caller knows of), else
+// an operator.
 ErrorPolicy policy_of(const Worker &worker, const ErrorData *error) {
     const shared::Stop stop = shared::wanted_stop(worker.slot);
     if (stop == shared::Stop::now) return ErrorPolicy::interrupt;
     if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && stop != shared::Stop::none) return ErrorPolicy::interrupt;
     const ErrorPolicy found = core::policy(unpack_sql_state(error->sqlerrcode));
-    // The end of this process is no error that could be caught: it is another server, of a foreign table, that goes down.
+    // The end of this process is no error that could be caught: it is another server, of a foreign table, that goes
+    // down.
     return found == ErrorPolicy::interrupt && stop == shared::Stop::none ? ErrorPolicy::retry : found;
 }
 
@@ -272,8 +273,8 @@ bool handle_rebuild_error(Worker *worker, const catalog::DroppedIndex &dropped, 
         catalog::mark_rebuild_failed(dropped, error);
         // The error that a job fails of is the first one.
         if (worker->job->state != core::JobState::failing)
-            catalog::append_failure(
-                catalog::Failure{worker->job->job_id, 0, worker->job->attempt, "fail", nullptr, nullptr, nullptr, error});
+            catalog::append_failure(catalog::Failure{worker->job->job_id, 0, worker->job->attempt, "fail", nullptr,
+                                                     nullptr, nullptr, error});
     });
     return true;
 }

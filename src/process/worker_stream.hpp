@@ -6,8 +6,8 @@
 
 namespace stride::process {
 
-// Joins the stream of the job for a split that the worker has claimed; false if there is none, or if the split's rows went to
-// somebody before.
+// Joins the stream of the job for a split that the worker has claimed; false if there is none, or if the split's rows
+// went to somebody before.
 bool join_stream(Worker *worker, const catalog::Split &split);
 
 // Waits until the next chunk has its rows: `limit` of them, or as many as memory is meant to hold, or what came within

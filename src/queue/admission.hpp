@@ -18,8 +18,8 @@ const char *owner_refusal(const catalog::Job &job);
 
 Admission admit(const catalog::Job &job);
 
-// Why the present run of a job that has read `rows_read` rows is to end: its max_run_time or max_rows is used up; nullptr =
-// it goes on.
+// Why the present run of a job that has read `rows_read` rows is to end: its max_run_time or max_rows is used up;
+// nullptr = it goes on.
 const char *spent(const catalog::Job &job, int64 rows_read);
 
 } // namespace stride::queue

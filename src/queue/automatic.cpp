@@ -96,8 +96,9 @@ int wanted_workers(Queue *queue, const catalog::Job &job, int64 rows) {
     Automatic *automatic = find_or_add(queue, job.job_id);
     const int running = shared::count_workers(MyDatabaseId, job.job_id);
     // A job that got no worker at all is let in, one place a round.
-    const int most = queue->starving && running > 1 ? running - 1
-                                                    : running + shared::count_spare(MyDatabaseId, job.owner, job.job_id, caps);
+    const int most = queue->starving && running > 1
+                         ? running - 1
+                         : running + shared::count_spare(MyDatabaseId, job.owner, job.job_id, caps);
     automatic->law.limit(most);
     const int wanted = rows > small_rows || automatic->lasts ? automatic->law.wanted() : 1;
     shared::set_workers_wanted(MyDatabaseId, job.job_id, wanted);

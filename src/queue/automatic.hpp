@@ -15,8 +15,8 @@ int automatic_start();
 // How many it would begin with now, over a table of about so many rows.
 int automatic_start(Oid owner, double rows);
 
-// How many workers the job, which walks about so many rows in all, is to have now: as asked for, or as it has chosen.  One
-// that is small and has just begun has one: it may have ended before another has started.
+// How many workers the job, which walks about so many rows in all, is to have now: as asked for, or as it has chosen.
+// One that is small and has just begun has one: it may have ended before another has started.
 int wanted_workers(Queue *queue, const catalog::Job &job, int64 rows);
 
 // Looks at the workers of all jobs that choose by themselves.  True when one of them wants another number now.  In no

@@ -84,7 +84,8 @@ bool may_start_spare(Queue *queue) {
     return true;
 }
 
-// A stream's reader comes first; then its workers, one a split, once it can be joined.  All have gone before the next reader.
+// A stream's reader comes first; then its workers, one a split, once it can be joined.  All have gone before the next
+// reader.
 int top_up_stream(Queue *queue, const Job &job, const catalog::SplitCounts &counts, const char **reason) {
     int running = shared::count_workers(MyDatabaseId, job.job_id, shared::Task::chunks);
     const bool read = shared::count_workers(MyDatabaseId, job.job_id, shared::Task::reader) > 0;
@@ -279,7 +280,8 @@ long rebuild_before_end(Queue *queue, Job *job) {
     return reason == nullptr ? active_wait_ms : slotless_wait_ms;
 }
 
-// States that end when the last worker has gone, the indexes are there again and no chunk in flight can commit any more.
+// States that end when the last worker has gone, the indexes are there again and no chunk in flight can commit any
+// more.
 long advance_ending(Queue *queue, Job *job, shared::Stop stop, JobState to, const char *event) {
     stop_walk(*job, stop);
     if (shared::count_workers(MyDatabaseId, job->job_id, shared::Task::chunks) > 0 ||

@@ -66,7 +66,8 @@ const char *rebind_leaf(const catalog::Job &job, int64 planned, catalog::Leaf *l
     if (leaf->walked) {
         // A foreign table's key has no index.
         if (leaf->key_index_name != nullptr) leaf->key_index = relation_by_name(leaf->key_index_name);
-        if (leaf->key_index_name != nullptr && !OidIsValid(leaf->key_index)) return psprintf("index %s is not here", leaf->key_index_name);
+        if (leaf->key_index_name != nullptr && !OidIsValid(leaf->key_index))
+            return psprintf("index %s is not here", leaf->key_index_name);
         Relation relation = table_open(leaf->relation, AccessShareLock);
         const walk::Key key = walk::load_key(relation, job.source, leaf->key_index, job.wanted_key);
         const char *shape = walk::key_shape(key, job.owner);
@@ -85,8 +86,8 @@ const char *rebind_leaves(const catalog::Job &job, int64 planned) {
     return nullptr;
 }
 
-// What a job saved before its walk comes with a copy of the files, but not with a dump.  One that has saved no keys yet does so
-// where it is now.
+// What a job saved before its walk comes with a copy of the files, but not with a dump.  One that has saved no keys yet
+// does so where it is now.
 const char *lost_rows(const catalog::Job &job) {
     catalog::WorkTable found;
     const bool keys = job::saves_keys(job);

@@ -6,8 +6,8 @@
 
 namespace stride::queue {
 
-// Applies one request in the current transaction.  False when it has to wait for the job's present state to pass (a cancel
-// or alter of a job that is pausing): it then stays in the table.
+// Applies one request in the current transaction.  False when it has to wait for the job's present state to pass (a
+// cancel or alter of a job that is pausing): it then stays in the table.
 bool apply_request(const catalog::Request &request);
 
 // Tells workers of a request whose transaction has committed: before, they would read the job's row as it was.

@@ -128,10 +128,9 @@ const char *expected(const Entry &entry) {
                          : entry.type == Type::choice   ? "it is none of the known values"
                          : entry.type == Type::text     ? entry.check(text_of_number(value), &hint)
                                                         : "it is out of range";
-    ereport(ERROR,
-            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-             errmsg("invalid value for setting \"%s\": %s", entry.key(), describe(value)),
-             errdetail("The value of \"%s\" cannot be used: %s.", entry.key(), detail), errhint("%s", hint)));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("invalid value for setting \"%s\": %s", entry.key(), describe(value)),
+                    errdetail("The value of \"%s\" cannot be used: %s.", entry.key(), detail), errhint("%s", hint)));
     pg_unreachable();
 }
 

@@ -30,8 +30,7 @@ void capture(JsonbParseState **state, const char *name) {
 // see these.
 bool is_session_custom(const config_generic *setting) {
     if (strchr(setting->name, '.') == nullptr) return false;
-    return setting->source == PGC_S_SESSION ||
-           (setting->source >= PGC_S_DATABASE && is_default_of_job(setting->name));
+    return setting->source == PGC_S_SESSION || (setting->source >= PGC_S_DATABASE && is_default_of_job(setting->name));
 }
 
 } // namespace

@@ -35,7 +35,8 @@ constexpr config_enum_entry self_reference_choices[] = {
     {"refuse", 0, false}, {"per_chunk", 1, false}, {nullptr, 0, false}};
 constexpr config_enum_entry sink_choices[] = {{"auto", 0, false}, {"statement", 1, false}, {nullptr, 0, false}};
 
-constexpr config_enum_entry source_rows_choices[] = {{"as_walked", 0, false}, {"at_start", 1, false}, {nullptr, 0, false}};
+constexpr config_enum_entry source_rows_choices[] = {
+    {"as_walked", 0, false}, {"at_start", 1, false}, {nullptr, 0, false}};
 
 constexpr Entry job_number(const char *guc, int *variable, int Settings::*field, int initial, int least, int most,
                            int flags, const char *description) {
@@ -176,8 +177,8 @@ constexpr std::array entries{
              "Standbys that count for max_replication_lag: their application_names, with commas, or * for all."),
     job_number("stride.lock_timeout", &session.lock_timeout, &Settings::lock_timeout, 5000, 1, hour_ms, GUC_UNIT_MS,
                "How long a chunk waits for a lock before it gives way and is tried again."),
-    job_number("stride.max_active_backends", &session.max_active_backends, &Settings::max_active_backends, 0, 0, INT_MAX,
-               0,
+    job_number("stride.max_active_backends", &session.max_active_backends, &Settings::max_active_backends, 0, 0,
+               INT_MAX, 0,
                "Holds a job while more client sessions than this run a statement; those that wait for a job are left "
                "out, 0 does not look."),
     job_number("stride.max_archive_backlog", &session.max_archive_backlog, &Settings::max_archive_backlog, 2048, 0,
@@ -221,9 +222,10 @@ constexpr std::array entries{
         "work (per_chunk)."),
     submit_choice("stride.sink", &session_sink, &Settings::statement_sink, sink_choices,
                   "How rows are written: auto takes the bulk sink where the result is the same, statement never does."),
-    submit_choice("stride.source_rows", &session_source_rows, &Settings::source_rows_at_start, source_rows_choices,
-                  "Which rows of the source are done: those that are there as the walk comes by, or those that were at the "
-                  "start (at_start), whose keys are saved then."),
+    submit_choice(
+        "stride.source_rows", &session_source_rows, &Settings::source_rows_at_start, source_rows_choices,
+        "Which rows of the source are done: those that are there as the walk comes by, or those that were at the "
+        "start (at_start), whose keys are saved then."),
 #ifdef STRIDE_DEVEL
     number("stride.test_clock_offset", PGC_SIGHUP, &pg::test_clock_offset_ms, 0, INT_MIN, INT_MAX, GUC_UNIT_MS,
            "Shifts the clock of schedules and back-off, in tests."),
@@ -429,8 +431,8 @@ const char *current_value(const Entry &entry) {
 SettingInfo setting_info(int index) {
     for (const Entry &entry : entries) {
         if (!entry.of_job || index-- > 0) continue;
-        return {entry.key(),     type_name(entry.type), initial_value(entry), base_unit(entry), entry.description,
-                current_value(entry)};
+        return {entry.key(),      type_name(entry.type), initial_value(entry),
+                base_unit(entry), entry.description,     current_value(entry)};
     }
     elog(ERROR, "there is no setting of that index");
 }

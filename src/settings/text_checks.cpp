@@ -25,8 +25,7 @@ const char *check_throttle_query(const char *text, const char **hint) {
     *hint = "Give one SELECT of one number, as in \"SELECT count(*) FROM pg_locks WHERE NOT granted\".";
     if (text[0] == '\0') return nullptr;
     List *statements = NIL;
-    ErrorData *error =
-        bridge::attempt(CurrentMemoryContext, [&] { statements = raw_parser(text, RAW_PARSE_DEFAULT); });
+    ErrorData *error = bridge::attempt(CurrentMemoryContext, [&] { statements = raw_parser(text, RAW_PARSE_DEFAULT); });
     if (error != nullptr) {
         if (!bridge::may_be_swallowed(error->sqlerrcode)) ReThrowError(error);
         return error->message;

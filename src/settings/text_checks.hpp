@@ -5,7 +5,7 @@
 namespace stride::settings {
 
 const char *check_standby_names(const char *text, const char **hint);
-const char *check_time_window(const char *text, const char **hint); // "" = none
+const char *check_time_window(const char *text, const char **hint);    // "" = none
 const char *check_throttle_query(const char *text, const char **hint); // "" = none
 
 } // namespace stride::settings

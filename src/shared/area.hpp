@@ -64,7 +64,7 @@ struct WorkerSlot {
     int scheduler_pid; // who took the slot
     // Guarded by the lock; set by the worker.
     int pid;
-    bool heartbeat; // the worker has connected and loaded its job
+    bool heartbeat;   // the worker has connected and loaded its job
     bool source_held; // a keeper has its lock, and nobody wrote since the job was planned
     Latch *latch;
     char waiting_for[reason_bytes];
@@ -125,7 +125,7 @@ struct Area {
     CancelFlag cancel_flags[max_cancel_flags];
     Signals signals;
     JobPace *paces; // as many as workers, behind them
-    int nworkers; // = max_worker_processes
+    int nworkers;   // = max_worker_processes
     WorkerSlot workers[FLEXIBLE_ARRAY_MEMBER];
 };
 

@@ -8,8 +8,8 @@
 
 namespace stride::shared {
 
-// Whoever asks first takes an entry; one whose job has no workers any more may be taken by another job, so that there are
-// as many as worker slots.  Entries are guarded by the area's lock.
+// Whoever asks first takes an entry; one whose job has no workers any more may be taken by another job, so that there
+// are as many as worker slots.  Entries are guarded by the area's lock.
 JobPace *pace_of(Oid database, int64 job_id);
 
 // How many workers the job would use now; 0 = nobody has said.  Written by the scheduler.
@@ -30,9 +30,10 @@ void owe(JobPace *pace, double rows_rate, double rows, double wal_rate, double w
 double wait_for_rows(JobPace *pace, double rate);
 double wait_for_wal(JobPace *pace, double rate);
 
-// The run's budget of rows.  begin_run says how many rows the run has done (the scheduler's word, while no worker runs).
-// reserve_rows sets aside up to `rows` for the slot's next chunk, at most what `most` leaves beside the rows that are done
-// and those that others have set aside; commit_rows turns what was walked into rows done, and frees the rest.
+// The run's budget of rows.  begin_run says how many rows the run has done (the scheduler's word, while no worker
+// runs). reserve_rows sets aside up to `rows` for the slot's next chunk, at most what `most` leaves beside the rows
+// that are done and those that others have set aside; commit_rows turns what was walked into rows done, and frees the
+// rest.
 void begin_run(Oid database, int64 job_id, int64 rows_done);
 int64 reserve_rows(JobPace *pace, WorkerSlot *slot, int64 rows, int64 most);
 void commit_rows(JobPace *pace, WorkerSlot *slot, int64 rows);

@@ -20,8 +20,8 @@ struct VacuumedRelation {
     Oid relation;
 };
 
-// Guarded by the area's lock; written by the scheduler that has claimed the reading, read by workers.  A time of reading
-// is 0 as long as there was none, and stays behind when the signal can't be read.
+// Guarded by the area's lock; written by the scheduler that has claimed the reading, read by workers.  A time of
+// reading is 0 as long as there was none, and stays behind when the signal can't be read.
 struct Signals {
     TimestampTz claimed_at;
     core::LagClock wal_clock;

@@ -1,4 +1,5 @@
-// Wake-ups: a generation a database in shared memory, raised when a transaction that submitted or steered a job commits.
+// Wake-ups: a generation a database in shared memory, raised when a transaction that submitted or steered a job
+// commits.
 // Regime: pg.  The commit-time part is noexcept and touches no catalog.  Takes the area's lock.
 #pragma once
 

@@ -75,7 +75,8 @@ RateBucket &bucket_of(WorkerSlot *slot, int64 second) {
     return bucket;
 }
 
-// Rows a second over the last whole seconds that the worker ran, throttled time left out; -1 if too little of it is left.
+// Rows a second over the last whole seconds that the worker ran, throttled time left out; -1 if too little of it is
+// left.
 double rate_of(const WorkerSlot &slot, int64 second) {
     constexpr double least_active_ms = 100;
     int64 rows = 0;

@@ -32,7 +32,7 @@ void count_rows(WorkerSlot *slot, int64 rows, TimestampTz now);
 void count_wait(WorkerSlot *slot, TimestampTz from, TimestampTz to); // throttled time, which no rate counts
 Stop wanted_stop(WorkerSlot *slot);
 bool take_altered(WorkerSlot *slot);
-void set_source_held(WorkerSlot *slot, bool held); // of a keeper
+void set_source_held(WorkerSlot *slot, bool held);        // of a keeper
 void publish_stream(WorkerSlot *slot, dsm_handle stream); // by the reader, once its workers may join
 
 // The stream of the job that is open now, DSM_HANDLE_INVALID = none.
@@ -56,10 +56,10 @@ void ask_surplus_stop(Oid database, int64 job_id, int keep); // lets the highest
 void tell_altered(Oid database, int64 job_id);               // workers read their job's row again before the next chunk
 bool has_heartbeat(Oid database, int64 job_id);              // some worker of the job got as far as its loop
 int take_failed_starts(Oid database, int64 job_id);          // frees slots of workers that ended before their heartbeat
-void release_orphans(Oid database);      // at scheduler start: slots another scheduler took, never attached
-void release_failed_of_idle_databases(); // by the launcher
+void release_orphans(Oid database);          // at scheduler start: slots another scheduler took, never attached
+void release_failed_of_idle_databases();     // by the launcher
 int64 keeper_of(Oid database, int64 job_id); // the cookie of the one that has its lock; 0 = none
-bool is_live(int64 cookie);              // an attached worker has this cookie
+bool is_live(int64 cookie);                  // an attached worker has this cookie
 
 // Copies one slot for the views; false when it is not in use.
 struct WorkerView {
@@ -75,7 +75,8 @@ struct WorkerView {
     int64 chunk_rows;
     TimestampTz since;
     char waiting_for[reason_bytes];
-    double rows_per_second; // over the last ten whole seconds that the worker ran, throttled time left out; -1 = unknown
+    double
+        rows_per_second; // over the last ten whole seconds that the worker ran, throttled time left out; -1 = unknown
 };
 bool view_worker(int index, TimestampTz now, WorkerView *view);
 

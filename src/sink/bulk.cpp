@@ -42,7 +42,8 @@ bool domain_calls_user_volatile(Oid domain) {
 bool calls_user_volatile(Node *node, void *context) {
     if (node == nullptr) return false;
     if (check_functions_in_node(node, is_foreign_volatile, context)) return true;
-    if (IsA(node, CoerceToDomain) && domain_calls_user_volatile(castNode(CoerceToDomain, node)->resulttype)) return true;
+    if (IsA(node, CoerceToDomain) && domain_calls_user_volatile(castNode(CoerceToDomain, node)->resulttype))
+        return true;
     return pg::walk_expression(node, calls_user_volatile, context);
 }
 

@@ -1,6 +1,6 @@
 // Batches of rows on their way into tables.
-// Regime: pg.  The order of the steps with a row is ModifyTable's: routing, generated columns, constraints, heap, indexes,
-// AFTER ROW events; only that heap and indexes are done a batch at a time.
+// Regime: pg.  The order of the steps with a row is ModifyTable's: routing, generated columns, constraints, heap,
+// indexes, AFTER ROW events; only that heap and indexes are done a batch at a time.
 #include "sink/bulk_target.hpp"
 
 #include "pg/clock.hpp"
@@ -53,7 +53,8 @@ Batch *open_batch(BulkTarget *target, ResultRelInfo *table) {
     return batch;
 }
 
-// Slots are made when first used; their row type is a copy, for one that is counted makes each slot a resource to track.
+// Slots are made when first used; their row type is a copy, for one that is counted makes each slot a resource to
+// track.
 TupleTableSlot *next_slot(const BulkTarget *target, Batch *batch) {
     TupleTableSlot *&slot = batch->slots[batch->count];
     if (slot == nullptr) {
@@ -92,8 +93,8 @@ void follow_row(const BulkTarget *target, const Batch *batch, TupleTableSlot *sl
     list_free(recheck);
 }
 
-// Whether the row that was entered last went between others in the B-trees.  The other way a B-tree remembers its last page,
-// if it is tall enough.
+// Whether the row that was entered last went between others in the B-trees.  The other way a B-tree remembers its last
+// page, if it is tall enough.
 bool landed_inside(const ResultRelInfo *table) {
     constexpr int remembering_height = 2; // BTREE_FASTPATH_MIN_LEVEL
     bool inside = false;
@@ -106,9 +107,10 @@ bool landed_inside(const ResultRelInfo *table) {
     return inside;
 }
 
-// Keys that grow at a B-tree's right end fill its pages.  Keys that grow below those of another worker do not: a full page is
-// split in the middle, and its left half stays as it is.  So such a batch is entered from its end, and what is left of it after a
-// split fills that half.  The last row goes first, to see where the batch lands; where triggers see the rows, none changes place.
+// Keys that grow at a B-tree's right end fill its pages.  Keys that grow below those of another worker do not: a full
+// page is split in the middle, and its left half stays as it is.  So such a batch is entered from its end, and what is
+// left of it after a split fills that half.  The last row goes first, to see where the batch lands; where triggers see
+// the rows, none changes place.
 void follow_rows(const BulkTarget *target, const Batch *batch) {
     int rows = batch->count;
     bool backward = false;

@@ -248,8 +248,8 @@ TargetEntry *entry_for(const TargetEntry *of, int varno) {
     return makeTargetEntry(value, of->resno, of->resname, false);
 }
 
-// The node, with the child's columns as its own.  Constants stay what they are: the executor asks for one where the target has a
-// dropped column.
+// The node, with the child's columns as its own.  Constants stay what they are: the executor asks for one where the
+// target has a dropped column.
 CustomScan *feed_over(Plan *child) {
     CustomScan *feed = makeNode(CustomScan);
     Plan *plan = &feed->scan.plan;

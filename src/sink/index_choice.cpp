@@ -104,14 +104,13 @@ void require_plain_table(Relation target) {
                         errhint("Load into a table that is attached as a partition afterwards, or use indexes => "
                                 "'keep'.")));
     if (relkind != RELKIND_RELATION)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("cannot drop and rebuild the indexes of \"%s\"", name),
-                        errdetail("It is not an ordinary table."), errhint("%s", keep_hint)));
-    if (target->rd_rel->relispartition)
         ereport(ERROR,
-                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                 errmsg("cannot drop and rebuild the indexes of the partition \"%s\"", name),
-                 errhint("Detach it before the load and attach it afterwards, or use indexes => 'keep'.")));
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot drop and rebuild the indexes of \"%s\"", name),
+                 errdetail("It is not an ordinary table."), errhint("%s", keep_hint)));
+    if (target->rd_rel->relispartition)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("cannot drop and rebuild the indexes of the partition \"%s\"", name),
+                        errhint("Detach it before the load and attach it afterwards, or use indexes => 'keep'.")));
     const Oid referring = referring_table(target);
     if (OidIsValid(referring))
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

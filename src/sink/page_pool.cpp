@@ -1,8 +1,8 @@
 // The pages of one worker's target that are its own by custom.
-// Regime: pg.  Nothing here relies on a page of the pool being private: VACUUM may put it into the free space map or cut
-// it off between two chunks, and another session may fill it.  So each chunk forgets pages beyond the relation's end, a
-// page is taken only while it is new, and where rows turn out not to fit, heap_multi_insert looks for another page as it
-// always does.
+// Regime: pg.  Nothing here relies on a page of the pool being private: VACUUM may put it into the free space map or
+// cut it off between two chunks, and another session may fill it.  So each chunk forgets pages beyond the relation's
+// end, a page is taken only while it is new, and where rows turn out not to fit, heap_multi_insert looks for another
+// page as it always does.
 #include "sink/page_pool.hpp"
 
 namespace stride::sink {
@@ -24,8 +24,8 @@ struct Pool {
 };
 constinit Pool pool = {};
 
-// Adds pages, unless there is free space elsewhere that ought to be used first; false then.  They are in shared buffers, so
-// that the one who takes them need not read them.
+// Adds pages, unless there is free space elsewhere that ought to be used first; false then.  They are in shared
+// buffers, so that the one who takes them need not read them.
 bool extend(Relation relation, BufferAccessStrategy strategy) {
     if (GetPageWithFreeSpace(relation, BLCKSZ / 2) != InvalidBlockNumber) return false;
     pool.step = Min(pool.step * 2, most_pages);
@@ -64,7 +64,8 @@ Size free_space(BulkInsertState state) {
     if (state->current_buf == InvalidBuffer) return 0;
     LockBuffer(state->current_buf, BUFFER_LOCK_SHARE);
     Page page = BufferGetPage(state->current_buf);
-    const Size space = PageIsNew(page) ? BLCKSZ - SizeOfPageHeaderData - sizeof(ItemIdData) : PageGetHeapFreeSpace(page);
+    const Size space =
+        PageIsNew(page) ? BLCKSZ - SizeOfPageHeaderData - sizeof(ItemIdData) : PageGetHeapFreeSpace(page);
     LockBuffer(state->current_buf, BUFFER_LOCK_UNLOCK);
     return space;
 }

@@ -1,5 +1,6 @@
-// Pages that a worker has added to its target ahead of need, so that workers do not queue for the extension lock page by
-// page.  PostgreSQL adds several pages at a time by itself from 16 on; there all of this is table_multi_insert alone.
+// Pages that a worker has added to its target ahead of need, so that workers do not queue for the extension lock page
+// by page.  PostgreSQL adds several pages at a time by itself from 16 on; there all of this is table_multi_insert
+// alone.
 // Regime: pg.  Locks: the relation's extension lock, for as long as the pages are added; buffers one at a time.
 #pragma once
 

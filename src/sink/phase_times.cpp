@@ -1,6 +1,6 @@
 // Clocks around what the executor calls once a row: nodes of the plan and their projections.
-// Regime: pg.  A clock stands in the place of the function that it times and calls it.  PostgreSQL replaces these functions
-// at their first calls, which the clocks allow for.
+// Regime: pg.  A clock stands in the place of the function that it times and calls it.  PostgreSQL replaces these
+// functions at their first calls, which the clocks allow for.
 #include "sink/phase_times.hpp"
 
 #include "pg/clock.hpp"
@@ -179,8 +179,7 @@ void time_tree(PhaseClock *clock, PlanState *node) {
 } // namespace
 
 PhaseClock *start_phase_clock(QueryDesc *query) {
-    auto *clock =
-        static_cast<PhaseClock *>(MemoryContextAllocZero(query->estate->es_query_cxt, sizeof(PhaseClock)));
+    auto *clock = static_cast<PhaseClock *>(MemoryContextAllocZero(query->estate->es_query_cxt, sizeof(PhaseClock)));
     PlanState *input = query->planstate;
     if (IsA(input, ModifyTableState)) input = outerPlanState(input);
     clock->input = time_node(clock, input);

@@ -16,7 +16,8 @@ struct PhaseTimes {
 
 struct PhaseClock;
 
-// Puts the clocks into a started plan, before its first row.  They go with the executor's state.  Of one plan at a time.
+// Puts the clocks into a started plan, before its first row.  They go with the executor's state.  Of one plan at a
+// time.
 PhaseClock *start_phase_clock(QueryDesc *query);
 
 // After the run.

@@ -7,9 +7,10 @@
 namespace stride::sink {
 
 struct Written {
-    uint64 rows;       // processed (for a SELECT: produced)
-    uint64 suppressed; // of an INSERT: rows that were not written, by ON CONFLICT DO NOTHING, as duplicates, or by a trigger
-    uint64 dropped;    // of these, the duplicates
+    uint64 rows; // processed (for a SELECT: produced)
+    uint64
+        suppressed; // of an INSERT: rows that were not written, by ON CONFLICT DO NOTHING, as duplicates, or by a trigger
+    uint64 dropped; // of these, the duplicates
 };
 
 // Runs a planned statement under the active snapshot, and takes the times; an INSERT's rows come through a feed

@@ -26,7 +26,8 @@ struct Window {
     uint32 length;
 };
 
-// A frozen row keeps the id of its transaction.  With the table locked, a transaction that is neither frozen nor committed has failed.
+// A frozen row keeps the id of its transaction.  With the table locked, a transaction that is neither frozen nor
+// committed has failed.
 bool came_in(const Window &window, HeapTupleHeader tuple) {
     const TransactionId id = HeapTupleHeaderGetRawXmin(tuple);
     if (!TransactionIdIsNormal(id) || id - window.since >= window.length) return false;
@@ -47,10 +48,11 @@ bool page_was_written(Page page, const Window &window, OffsetNumber *offset) {
 
 void require_blocks(Relation relation) {
     if (relation->rd_rel->relkind != RELKIND_RELATION || relation->rd_rel->relam != HEAP_TABLE_AM_OID)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("\"%s\" cannot be walked by blocks", RelationGetRelationName(relation)),
-                        errdetail("It is not a table of the heap access method."),
-                        errhint("Have its rows saved first: stride.submit_pipeline(target, source_query => 'SELECT ..').")));
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                 errmsg("\"%s\" cannot be walked by blocks", RelationGetRelationName(relation)),
+                 errdetail("It is not a table of the heap access method."),
+                 errhint("Have its rows saved first: stride.submit_pipeline(target, source_query => 'SELECT ..').")));
 }
 
 Key block_key(Oid relation, Oid source) {

@@ -157,20 +157,23 @@ void describe_promised(Relation relation, Oid source, AttrNumber attno, KeyColum
     const TypeCacheEntry *type = lookup_type_cache(attribute->atttypid, TYPECACHE_BTREE_OPFAMILY);
     const char *name = NameStr(attribute->attname);
     if (!OidIsValid(type->btree_opf))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-                        errmsg("column \"%s\" of \"%s\" cannot be part of a key", name, RelationGetRelationName(relation)),
-                        errdetail("The type %s has no order.", format_type_be(attribute->atttypid)),
-                        errhint("Name columns of types with a default btree operator class.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_FUNCTION),
+                 errmsg("column \"%s\" of \"%s\" cannot be part of a key", name, RelationGetRelationName(relation)),
+                 errdetail("The type %s has no order.", format_type_be(attribute->atttypid)),
+                 errhint("Name columns of types with a default btree operator class.")));
     if (OidIsValid(attribute->attcollation) && !get_collation_isdeterministic(attribute->attcollation))
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("column \"%s\" of \"%s\" cannot be part of a key", name, RelationGetRelationName(relation)),
-                        errdetail("Its collation is nondeterministic."),
-                        errhint("Give the foreign table's column a deterministic collation.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("column \"%s\" of \"%s\" cannot be part of a key", name, RelationGetRelationName(relation)),
+                 errdetail("Its collation is nondeterministic."),
+                 errhint("Give the foreign table's column a deterministic collation.")));
     column->attno = in_source(relation, source, attno);
     if (column->attno <= 0)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                        errmsg("column \"%s\" of \"%s\" cannot be part of a key", name, RelationGetRelationName(relation)),
-                        errdetail("The parent table has no such column."), errhint("Name columns of the parent table.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_COLUMN),
+                 errmsg("column \"%s\" of \"%s\" cannot be part of a key", name, RelationGetRelationName(relation)),
+                 errdetail("The parent table has no such column."), errhint("Name columns of the parent table.")));
     column->column_type = attribute->atttypid;
     column->column_typmod = attribute->atttypmod;
     column->column_collation = attribute->attcollation;
@@ -183,11 +186,14 @@ void describe_promised(Relation relation, Oid source, AttrNumber attno, KeyColum
 Key promised_key(Relation relation, Oid source, ArrayType *wanted) {
     AttrNumber attnos[INDEX_MAX_KEYS] = {};
     if (wanted == nullptr)
-        ereport(ERROR,
-                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the statement cannot be run in chunks"),
-                 errdetail("The foreign table \"%s\" has no key that could be looked up.", RelationGetRelationName(relation)),
-                 errhint("Name columns of it that are unique and never NULL in the argument \"key\", or have its rows saved "
-                         "first: stride.submit_pipeline(target, source_query => 'SELECT ..').")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the statement cannot be run in chunks"),
+             errdetail("The foreign table \"%s\" has no key that could be looked up.",
+                       RelationGetRelationName(relation)),
+             errhint(
+                 "Name columns of it that are unique and never NULL in the argument \"key\", or have its rows saved "
+                 "first: stride.submit_pipeline(target, source_query => 'SELECT ..').")));
     const int count = wanted_columns(relation, wanted, attnos);
     if (count > INDEX_MAX_KEYS)
         ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS), errmsg("the key has more than %d columns", INDEX_MAX_KEYS),
@@ -248,11 +254,12 @@ bool better(const Key &candidate, bool candidate_primary, const Key &best, bool 
              errhint("Create a unique index on exactly these columns, all of them NOT NULL, or leave out the key "
                      "to have it chosen.")));
     }
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("\"%s\" has no key to walk it by", RelationGetRelationName(relation)),
-                    reasons > 0 ? errdetail_internal("%s", detail->data) : errdetail("It has no index."),
-                    errhint("Add a primary key, or a unique index over NOT NULL columns; or walk it by walk => 'block', "
-                            "where nobody can write it until the job has ended.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("\"%s\" has no key to walk it by", RelationGetRelationName(relation)),
+             reasons > 0 ? errdetail_internal("%s", detail->data) : errdetail("It has no index."),
+             errhint("Add a primary key, or a unique index over NOT NULL columns; or walk it by walk => 'block', "
+                     "where nobody can write it until the job has ended.")));
 }
 
 } // namespace

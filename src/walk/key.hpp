@@ -21,9 +21,9 @@ struct KeyColumn {
     bool nulls_first; // no row has a NULL, but an ORDER BY must name the index's own option to match its order
 };
 
-// A usable key: unique, immediate, valid, non-partial, non-expression btree index, all columns NOT NULL,
-// deterministic collations.  Or, of a foreign table, columns that are promised to be unique and never NULL: nothing but the
-// rows themselves can prove it, so that whoever reads them in order looks at each (walk/peek.hpp).
+// A usable key: unique, immediate, valid, non-partial, non-expression btree index, all columns NOT NULL, deterministic
+// collations.  Or, of a foreign table, columns that are promised to be unique and never NULL: nothing but the rows
+// themselves can prove it, so that whoever reads them in order looks at each (walk/peek.hpp).
 struct Key {
     Oid source;   // the driving relation as the statement names it
     Oid relation; // the table that is walked and has the index: the source, or one of its leaves
@@ -38,20 +38,22 @@ struct Key {
 // (pg/session.hpp), as an array of text without NULL elements.  nullptr stands for "before the first row".
 using KeyText = ArrayType *;
 
-// Chooses the key of `relation`, the source or one of its leaves: the index whose columns are exactly `wanted` (a name[] in order; nullptr = any; the
-// primary key first, else the qualifying unique index with the fewest columns, then the narrowest).  INCLUDE columns are
-// ignored; a column that the source has not cannot be part of it.  Raises 55000 (object_not_in_prerequisite_state) with DETAIL (why each candidate does not qualify) and HINT if
-// there is none, 42703 if a wanted column does not exist, 22004 or 22023 for a wanted array with NULLs or without columns.
-// Of a foreign table the wanted columns are the key, in the default order of their types; 0A000 if none are wanted, 42883 for a
-// type without an order.
+// Chooses the key of `relation`, the source or one of its leaves: the index whose columns are exactly `wanted` (a
+// name[] in order; nullptr = any; the primary key first, else the qualifying unique index with the fewest columns, then
+// the narrowest).  INCLUDE columns are ignored; a column that the source has not cannot be part of it.  Raises 55000
+// (object_not_in_prerequisite_state) with DETAIL (why each candidate does not qualify) and HINT if there is none, 42703
+// if a wanted column does not exist, 22004 or 22023 for a wanted array with NULLs or without columns. Of a foreign
+// table the wanted columns are the key, in the default order of their types; 0A000 if none are wanted, 42883 for a type
+// without an order.
 Key choose_key(Relation relation, Oid source, ArrayType *wanted);
 
-// The same key again from its stored index oid, or, without an index, from the wanted columns; raises 55000 when the index is
-// gone or no longer qualifies, and 55006 (worth another try later) when only the snapshots of other transactions keep it from
-// being used yet.
+// The same key again from its stored index oid, or, without an index, from the wanted columns; raises 55000 when the
+// index is gone or no longer qualifies, and 55006 (worth another try later) when only the snapshots of other
+// transactions keep it from being used yet.
 Key load_key(Relation relation, Oid source, Oid index, ArrayType *wanted);
 
-// Column names of the key, quoted and comma-separated, with DESC where the index has it ("tenant_id, id DESC"); palloc'd.
+// Column names of the key, quoted and comma-separated, with DESC where the index has it ("tenant_id, id DESC");
+// palloc'd.
 char *key_definition(const Key &key);
 
 // A position half-open range: rows with lower < key <= upper.  A null lower means no lower bound, a null upper no upper
@@ -71,15 +73,16 @@ Node *range_qual(const Key &key, int varno, const KeyRange &range);
 // The qualification "key is one of these", an OR of equalities, one a key (List of KeyText, at least one).
 Node *keys_qual(const Key &key, int varno, List *keys);
 
-// The qualification "key is one of these", for more keys than an OR is good for: key IN (SELECT .. FROM unnest(..)), with an
-// array a column, of the column's compare_type, in the same order; nullptr = with Params $1 .. $n, for explain to show.
+// The qualification "key is one of these", for more keys than an OR is good for: key IN (SELECT .. FROM unnest(..)),
+// with an array a column, of the column's compare_type, in the same order; nullptr = with Params $1 .. $n, for explain
+// to show.
 Node *membership_qual(const Key &key, int varno, const Datum *columns);
 
 // Whether so many keys can be compared with by hashing, in the memory that a plan may take for it.
 bool hashes_keys(const Key &key, int64 count);
 
-// Has a SELECT without columns give the key of the source at range table index `varno`, as values of compare_type, each key
-// once and in index order.
+// Has a SELECT without columns give the key of the source at range table index `varno`, as values of compare_type, each
+// key once and in index order.
 void select_keys_in_order(Query *query, const Key &key, int varno);
 
 // The range cut into disjoint parts in key order, as a List of Lists of clauses (to be ANDed; an empty List: no bound).
@@ -87,8 +90,8 @@ void select_keys_in_order(Query *query, const Key &key, int varno);
 // its rows, in mixed directions too.  NIL if the range is empty.
 List *range_parts(const Key &key, int varno, const KeyRange &range);
 
-// The same range with Params $1 .. $n (lower) and $n+1 .. $2n (upper), for explain to show: two row comparisons where all
-// columns have one direction and operators of one name, otherwise the OR of the parts.  Not meant to be planned.
+// The same range with Params $1 .. $n (lower) and $n+1 .. $2n (upper), for explain to show: two row comparisons where
+// all columns have one direction and operators of one name, otherwise the OR of the parts.  Not meant to be planned.
 Node *range_qual_with_params(const Key &key, int varno);
 
 // An operator of the key's column: strategy is a btree strategy number in index order, so "after" is > or, for DESC, <.

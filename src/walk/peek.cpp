@@ -65,23 +65,24 @@ void require_promise(LastKey *last, const TupleTableSlot *slot) {
     const Key &key = *last->key;
     for (int i = 0; i < key.ncolumns; i++)
         if (slot->tts_isnull[i])
-            raise_broken(key,
-                         psprintf("The column \"%s\" is NULL in a row.",
-                                  get_attname(key.source, key.columns[i].attno, false)),
-                         "Name columns that are never NULL in the argument \"key\", or have the rows saved first by "
-                         "stride.submit_pipeline(target, source_query => 'SELECT ..').");
+            raise_broken(
+                key,
+                psprintf("The column \"%s\" is NULL in a row.", get_attname(key.source, key.columns[i].attno, false)),
+                "Name columns that are never NULL in the argument \"key\", or have the rows saved first by "
+                "stride.submit_pipeline(target, source_query => 'SELECT ..').");
     const int difference = last->rows == 0 ? -1 : compare_values(&last->order, last->values, slot->tts_values);
     if (difference == 0)
         raise_broken(key, psprintf("Two rows have the key %s.", key_in_words(key, last->values)),
                      "Name columns that tell the rows apart in the argument \"key\", or have the rows saved first by "
                      "stride.submit_pipeline(target, source_query => 'SELECT ..').");
     if (difference > 0)
-        raise_broken(key,
-                     psprintf("The row with the key %s comes after the one with %s, and is before it in the order of this "
-                              "server.",
-                              key_in_words(key, slot->tts_values), key_in_words(key, last->values)),
-                     "Give the foreign table's columns the collations that they have where the table lives, \"C\" best "
-                     "of all.");
+        raise_broken(
+            key,
+            psprintf("The row with the key %s comes after the one with %s, and is before it in the order of this "
+                     "server.",
+                     key_in_words(key, slot->tts_values), key_in_words(key, last->values)),
+            "Give the foreign table's columns the collations that they have where the table lives, \"C\" best "
+            "of all.");
 }
 
 bool receive_key(TupleTableSlot *slot, DestReceiver *self) {
@@ -126,9 +127,9 @@ char *select_keys_sql(Relation source, const Key &key) {
         const char *name = get_attname(RelationGetRelid(source), key.columns[i].attno, false);
         appendStringInfo(&sql, "%s %s", i == 0 ? "SELECT" : ",", quote_identifier(name));
     }
-    appendStringInfo(&sql, " FROM %s%s", key.relation == key.source ? "ONLY " : "",
-                     quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)),
-                                                RelationGetRelationName(source)));
+    appendStringInfo(
+        &sql, " FROM %s%s", key.relation == key.source ? "ONLY " : "",
+        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(source)), RelationGetRelationName(source)));
     return sql.data;
 }
 
@@ -158,7 +159,8 @@ Access access_of(const Key &key) {
 }
 
 Driving driving_of(Query *query, const Key &key) {
-    return Driving{rt_fetch(1, query->rtable), nullptr, pg::ChildTable{key.source, key.relation}, access_of(key), key.index};
+    return Driving{rt_fetch(1, query->rtable), nullptr, pg::ChildTable{key.source, key.relation}, access_of(key),
+                   key.index};
 }
 
 namespace {
@@ -170,14 +172,10 @@ WalkPlan plan_without_sort(Query *query, const char *sql, const Key &key) {
     static constexpr struct {
         const char *name;
         const char *value;
-    } settings[] = {{"enable_sort", "off"},
-                    {"enable_incremental_sort", "off"},
-                    {"enable_seqscan", "off"},
-                    {"enable_bitmapscan", "off"},
-                    {"enable_indexscan", "on"},
-                    {"enable_indexonlyscan", "on"},
-                    {"enable_tidscan", "on"},
-                    {"jit", "off"}};
+    } settings[] = {{"enable_sort", "off"},     {"enable_incremental_sort", "off"},
+                    {"enable_seqscan", "off"},  {"enable_bitmapscan", "off"},
+                    {"enable_indexscan", "on"}, {"enable_indexonlyscan", "on"},
+                    {"enable_tidscan", "on"},   {"jit", "off"}};
     const int level = NewGUCNestLevel();
     for (const auto &setting : settings)
         (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,

@@ -188,7 +188,8 @@ WalkPlan plan_walk(Query *query, const char *sql, const Driving &driving) {
     static constexpr struct {
         const char *name;
         const char *value;
-    } settings[] = {{"enable_seqscan", "off"}, {"enable_indexscan", "on"}, {"enable_bitmapscan", "on"}, {"enable_tidscan", "on"}};
+    } settings[] = {
+        {"enable_seqscan", "off"}, {"enable_indexscan", "on"}, {"enable_bitmapscan", "on"}, {"enable_tidscan", "on"}};
     const int level = NewGUCNestLevel();
     for (const auto &setting : settings)
         (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,

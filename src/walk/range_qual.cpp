@@ -52,15 +52,16 @@ Expr *bound_node(const Range &range, Side side, int column) {
     int16 length = 0;
     bool by_value = false;
     get_typlenbyval(description.compare_type, &length, &by_value);
-    return reinterpret_cast<Expr *>(makeConst(description.compare_type, -1, get_typcollation(description.compare_type), length,
-                                              range.values[side][column], false, by_value));
+    return reinterpret_cast<Expr *>(makeConst(description.compare_type, -1, get_typcollation(description.compare_type),
+                                              length, range.values[side][column], false, by_value));
 }
 
 // "column <strategy> bound", the strategy in index order.
 Node *condition(const Range &range, int column, StrategyNumber strategy, Side side) {
     const KeyColumn &description = range.key->columns[column];
-    Expr *clause = make_opclause(key_operator(description, strategy), BOOLOID, false, column_node(*range.key, range.varno, column),
-                                 bound_node(range, side, column), InvalidOid, description.collation);
+    Expr *clause =
+        make_opclause(key_operator(description, strategy), BOOLOID, false, column_node(*range.key, range.varno, column),
+                      bound_node(range, side, column), InvalidOid, description.collation);
     set_opfuncid(reinterpret_cast<OpExpr *>(clause));
     return reinterpret_cast<Node *>(clause);
 }
@@ -207,8 +208,8 @@ void put_arrays(Query *query, const Key &key, const Datum *columns) {
     List *functions = linitial_node(RangeTblEntry, query->rtable)->functions;
     for (int i = 0; i < key.ncolumns; i++) {
         auto *call = castNode(FuncExpr, list_nth_node(RangeTblFunction, functions, i)->funcexpr);
-        Const *array = makeConst(get_array_type(key.columns[i].compare_type), -1, key.columns[i].collation, -1, columns[i],
-                                 false, false);
+        Const *array = makeConst(get_array_type(key.columns[i].compare_type), -1, key.columns[i].collation, -1,
+                                 columns[i], false, false);
         call->args = list_make1(array);
     }
 }
@@ -223,9 +224,9 @@ Node *equals_output(const Key &key, int varno, int column, const TargetEntry *ou
     param->paramtypmod = exprTypmod(reinterpret_cast<Node *>(output->expr));
     param->paramcollid = exprCollation(reinterpret_cast<Node *>(output->expr));
     param->location = -1;
-    Expr *clause = make_opclause(key_operator(description, BTEqualStrategyNumber), BOOLOID, false,
-                                 column_node(key, varno, column), reinterpret_cast<Expr *>(param), InvalidOid,
-                                 description.collation);
+    Expr *clause =
+        make_opclause(key_operator(description, BTEqualStrategyNumber), BOOLOID, false, column_node(key, varno, column),
+                      reinterpret_cast<Expr *>(param), InvalidOid, description.collation);
     set_opfuncid(reinterpret_cast<OpExpr *>(clause));
     return reinterpret_cast<Node *>(clause);
 }

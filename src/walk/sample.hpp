@@ -20,9 +20,10 @@ KeyText greatest_key(Relation source, const Key &key);
 // Rows by the size of the table and what is known of it, without a look inside; 1 at least.
 double estimate_rows(Relation relation);
 
-// Samples at most `wanted` keys of `relation`, the table that is walked for `source`: from all blocks if there are at most
-// `max_blocks`, else from about that many, taken at random; none are read for fewer than two keys.  Of a foreign table
-// all keys are read, in order, and raise what the look ahead would (peek.hpp).  Raises 0A000 for a relation whose access method cannot be sampled by blocks.
+// Samples at most `wanted` keys of `relation`, the table that is walked for `source`: from all blocks if there are at
+// most `max_blocks`, else from about that many, taken at random; none are read for fewer than two keys.  Of a foreign
+// table all keys are read, in order, and raise what the look ahead would (peek.hpp).  Raises 0A000 for a relation whose
+// access method cannot be sampled by blocks.
 Sample sample_keys(Relation source, Relation relation, const Key &key, int wanted, BlockNumber max_blocks);
 
 } // namespace stride::walk

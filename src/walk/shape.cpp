@@ -8,8 +8,8 @@
 namespace stride::walk {
 namespace {
 
-// The version that the provider has now, of a collation or of a database's own, as SQL tells it; NULL where it has none.
-// The functions are called directly: the C interface behind them needs the headers of ICU.
+// The version that the provider has now, of a collation or of a database's own, as SQL tells it; NULL where it has
+// none. The functions are called directly: the C interface behind them needs the headers of ICU.
 void append_version(StringInfo out, PGFunction actual_version, Oid of) {
     LOCAL_FCINFO(call, 1);
     InitFunctionCallInfoData(*call, nullptr, 1, InvalidOid, nullptr, nullptr);

@@ -6,9 +6,9 @@
 
 namespace stride::walk {
 
-// "id bigint; name text COLLATE "en_US" version 153.14": each key column's name, type, direction and, where they are not the
-// usual ones, the operators that it is ordered by and the collation with the version its provider has now.  Behind them the
-// policies that decide which rows of the source `owner` sees, if any do.  palloc'd.
+// "id bigint; name text COLLATE "en_US" version 153.14": each key column's name, type, direction and, where they are
+// not the usual ones, the operators that it is ordered by and the collation with the version its provider has now.
+// Behind them the policies that decide which rows of the source `owner` sees, if any do.  palloc'd.
 char *key_shape(const Key &key, Oid owner);
 
 } // namespace stride::walk

@@ -15,7 +15,7 @@ namespace stride::walk {
 namespace {
 
 constexpr int wanted_samples = 1000;
-constexpr int64 saved_keys_a_split = 100; // at least
+constexpr int64 saved_keys_a_split = 100;   // at least
 constexpr BlockNumber sampled_blocks = 400; // 3 MB to read before the first chunk
 
 // What a job's leaves share in proportion to their size, and how much of it is used up.
@@ -68,10 +68,10 @@ void plan_leaf(Planning *planning, Relation source, const catalog::Leaf &leaf) {
     const Key key = load_key(relation, planning->source, leaf.key_index, planning->wanted_key);
     const double share = pages_of(relation) / planning->pages;
     const int wanted = static_cast<int>(wanted_samples * share);
-    const Sample sample = catalog::is_work_table(leaf.relation)
-                              ? sample_ordinals(source, key, wanted)
-                              : sample_keys(source, relation, key, wanted,
-                                            static_cast<BlockNumber>(1 + sampled_blocks * share));
+    const Sample sample =
+        catalog::is_work_table(leaf.relation)
+            ? sample_ordinals(source, key, wanted)
+            : sample_keys(source, relation, key, wanted, static_cast<BlockNumber>(1 + sampled_blocks * share));
     if (sample.upper != nullptr) {
         // The greatest key may be in the sample; it is the walk's end and must not be a bound before it.
         int nkeys = sample.nkeys;
@@ -116,8 +116,8 @@ double estimate_rows(List *leaves) {
 }
 
 void plan_splits(const catalog::Job &job, List *leaves, int workers) {
-    Planning planning = {
-        job.job_id, job.source, job.wanted_key, pages_of_all(leaves), workers, first_chunk_rows(job), 0, 0};
+    Planning planning = {job.job_id, job.source, job.wanted_key, pages_of_all(leaves), workers, first_chunk_rows(job),
+                         0,          0};
     Relation source = table_open(job.source, AccessShareLock);
     PushActiveSnapshot(GetTransactionSnapshot());
     const int nest_level = pg::pin_search_path();

@@ -16,7 +16,7 @@ struct Saver {
     DestReceiver receiver;
     sink::BulkTarget *target;
     TupleTableSlot *row; // of the work table
-    int64 last; // ordinal
+    int64 last;          // ordinal
 };
 
 bool save_row(TupleTableSlot *slot, DestReceiver *self) {

@@ -7,9 +7,9 @@
 
 namespace stride::walk {
 
-// Runs a plan under the active snapshot as the current user, and saves its rows in the order in which they come.  They have
-// the work table's columns but the ordinal.  Ordinals go on after `last`, that of the rows saved before.  Returns how many there
-// were; later commands of the transaction see them.
+// Runs a plan under the active snapshot as the current user, and saves its rows in the order in which they come.  They
+// have the work table's columns but the ordinal.  Ordinals go on after `last`, that of the rows saved before.  Returns
+// how many there were; later commands of the transaction see them.
 int64 save_rows(Relation work_table, PlannedStmt *plan, const char *sql, int64 last = 0);
 
 // What sample_keys() would find among the ordinals after `before` and up to `last`, as catalog::number_key() has them.

@@ -59,8 +59,10 @@ sub try_sql
 {
 	my ($self, $sql) = @_;
 	my ($out, $err) = ('', '');
-	my $status = $self->psql($self->database, $sql, stdout => \$out, stderr => \$err, on_error_stop => 1);
-	return $status == 0 ? $out : undef;
+	# A psql that is refused may be gone before it was given its input.
+	my $status = eval { $self->psql($self->database, $sql, stdout => \$out, stderr => \$err, on_error_stop => 1) };
+	die $@ if $@ ne '' && $@ !~ /Broken pipe/;
+	return defined $status && $status == 0 ? $out : undef;
 }
 
 # Runs SQL that must fail, and returns SQLSTATE, message, detail and hint as psql prints them; 'no error' if it does not.
