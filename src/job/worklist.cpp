@@ -91,23 +91,6 @@ const char *saving_obstacle(const catalog::Job &job, List *leaves, const walk::K
     return nullptr;
 }
 
-double rows_of(List *leaves) {
-    double rows = 0;
-    ListCell *cell;
-    foreach (cell, leaves) {
-        const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(lfirst(cell));
-        if (!leaf->walked) continue;
-        Relation relation = table_open(leaf->relation, AccessShareLock);
-        BlockNumber pages;
-        double tuples;
-        double all_visible;
-        estimate_rel_size(relation, nullptr, &pages, &tuples, &all_visible);
-        rows += tuples;
-        table_close(relation, NoLock);
-    }
-    return rows;
-}
-
 // Whether the planner only guesses how many rows meet a condition: one on an expression, of which it has no statistics.
 bool is_guessed(Node *condition) {
     List *arguments = NIL;
@@ -135,7 +118,7 @@ double known_count(const KeysQuery &keys, const char *sql) {
 
 // nullptr unless the statement's conditions leave few of the rows of a large table.
 const char *few_of_many(const catalog::Job &job, List *leaves, const walk::Key &key) {
-    const double all = rows_of(leaves);
+    const double all = walk::estimate_rows(leaves);
     if (all < least_rows) return nullptr;
     const KeysQuery keys = keys_query(job, key);
     if (!keys.narrowed) return nullptr;
