@@ -3,7 +3,6 @@
 #include "job/block_walk.hpp"
 
 #include "job/leaves.hpp"
-#include "pg/session.hpp"
 #include "shared/worker_slots.hpp"
 
 namespace stride::job {
@@ -26,9 +25,7 @@ bool is_there(Oid relation) {
 }
 
 bool names_children(const catalog::Job &job) {
-    const int nest_level = pg::pin_search_path();
     const Source source = source_of(analysis::analyse_stored(job.stored_sql), job.source, job.stored_alias, true);
-    pg::unpin(nest_level);
     return source.with_children;
 }
 

@@ -9,7 +9,6 @@
 #include "job/block_walk.hpp"
 #include "job/leaves.hpp"
 #include "job/row_data.hpp"
-#include "pg/session.hpp"
 #include "sink/bulk.hpp"
 #include "sink/statement.hpp"
 #include "walk/spool.hpp"
@@ -119,7 +118,6 @@ void ChunkStatement::lock_and_check(const catalog::Split &split) {
 chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {
     if (walks_blocks(job)) (void)require_keeper(job);
     Relation source = table_open(job.source, NoLock);
-    const int nest_level = pg::pin_search_path();
     walk::Peek peek = catalog::is_work_table(key.relation)
                           ? walk::peek_ordinals(key, walk::KeyRange{position, upper}, limit)
                           : walk::peek(source, key, walk::KeyRange{position, upper}, limit);
@@ -127,7 +125,6 @@ chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 
     const bool reached_end = peek.reached_end;
     if (peek.rows > 0 && lock_driving_rows(source, walk::range_qual(key, 1, walk::KeyRange{position, last})))
         peek = walk::peek(source, key, walk::KeyRange{position, last}, PG_INT64_MAX);
-    pg::unpin(nest_level);
     table_close(source, NoLock);
     return chunk::Reach{peek.rows, last, peek.last, reached_end};
 }
@@ -140,7 +137,6 @@ Jsonb *ChunkStatement::row(ArrayType *lower, ArrayType *upper) {
 }
 
 void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
-    const int nest_level = pg::pin_search_path();
     Query *query = analysis::analyse_stored(job.stored_sql);
     const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
     analysis::add_range(query, driver, qual(driver.rtindex, lower, upper));
@@ -152,7 +148,6 @@ void ChunkStatement::plan(ArrayType *lower, ArrayType *upper) {
     }
     planned = walk::plan_walk(query, job.stored_sql, driving).statement;
     require_bound_relations();
-    pg::unpin(nest_level);
 }
 
 Node *ChunkStatement::qual(int varno, ArrayType *lower, ArrayType *upper) const {

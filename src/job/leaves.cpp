@@ -5,7 +5,6 @@
 #include "job/block_walk.hpp"
 #include "catalog/split.hpp"
 #include "job/worklist.hpp"
-#include "pg/session.hpp"
 #include "walk/block.hpp"
 #include "walk/peek.hpp"
 #include "walk/shape.hpp"
@@ -138,13 +137,13 @@ List *find_leaves(const Source &source, const PlannedStmt *whole, ArrayType *wan
 }
 
 List *find_leaves_of(const catalog::Job &job) {
-    const int nest_level = pg::pin_search_path();
     const Source source =
         source_of(analysis::analyse_stored(job.stored_sql), job.source, job.stored_alias, walks_blocks(job));
+    // The planner calls functions of the user's for its estimates.
+    PushActiveSnapshot(GetTransactionSnapshot());
     const PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job.stored_sql), job.stored_sql);
-    List *leaves = find_leaves(source, whole, job.wanted_key);
-    pg::unpin(nest_level);
-    return leaves;
+    PopActiveSnapshot();
+    return find_leaves(source, whole, job.wanted_key);
 }
 
 void require_same_tree(const catalog::Job &job, const catalog::LeafInTree &found, const settings::Settings &settings) {
@@ -198,9 +197,7 @@ bool is_read_whole_each_time(const catalog::Job &job, const catalog::Leaf &leaf)
     if (get_rel_relkind(leaf.relation) != RELKIND_FOREIGN_TABLE) return false;
     const walk::Key key = require_same_key(job, leaf);
     Relation source = table_open(job.source, AccessShareLock);
-    const int nest_level = pg::pin_search_path();
     const bool sorts = walk::look_ahead_sorts(source, key);
-    pg::unpin(nest_level);
     table_close(source, NoLock);
     return sorts;
 }

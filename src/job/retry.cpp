@@ -3,7 +3,6 @@
 #include "job/retry.hpp"
 
 #include "catalog/leaf.hpp"
-#include "pg/session.hpp"
 
 namespace stride::job {
 namespace {
@@ -49,9 +48,7 @@ chunk::Reach RetryStatement::reach(ArrayType *position, ArrayType *upper, int64 
         catalog::read_rejects(job.retry_of, leaf, catalog::key_number(position), catalog::key_number(upper), wanted);
     if (rejects.count > 0) {
         Relation source = table_open(job.source, NoLock);
-        const int nest_level = pg::pin_search_path();
         (void)lock_driving_rows(source, qual(1, nullptr, nullptr));
-        pg::unpin(nest_level);
         table_close(source, NoLock);
     }
     ArrayType *last = rejects.count > 0 ? catalog::number_key(DatumGetInt64(rejects.ids[rejects.count - 1])) : nullptr;

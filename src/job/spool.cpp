@@ -5,7 +5,6 @@
 #include "analysis/statement.hpp"
 #include "catalog/split.hpp"
 #include "job/leaves.hpp"
-#include "pg/session.hpp"
 #include "pg/test_point.hpp"
 #include "walk/plan.hpp"
 #include "walk/spool.hpp"
@@ -39,14 +38,12 @@ void require_same_columns(const catalog::Job &job, Relation work_table, Query *q
 } // namespace
 
 PlannedStmt *plan_source(const catalog::Job &job, const catalog::WorkTable &table) {
-    const int nest_level = pg::pin_search_path();
     Relation work_table = table_open(table.relation, AccessShareLock);
     Query *query = analysis::analyse_stored(table.query);
     require_same_relations(job, table, query);
     require_same_columns(job, work_table, query);
     table_close(work_table, NoLock);
     PlannedStmt *plan = walk::plan_parallel(query, table.query);
-    pg::unpin(nest_level);
     return plan;
 }
 
@@ -66,9 +63,7 @@ void save_source(const catalog::Job &job, const catalog::WorkTable &table) {
 }
 
 SpoolEstimate estimate_spool(const catalog::WorkTable &table) {
-    const int nest_level = pg::pin_search_path();
     const Plan *plan = walk::plan_parallel(analysis::analyse_stored(table.query), table.query)->planTree;
-    pg::unpin(nest_level);
     const Size row = sizeof(ItemIdData) + MAXALIGN(SizeofHeapTupleHeader) +
                      MAXALIGN(sizeof(int64) + static_cast<Size>(plan->plan_width));
     const Size entry = sizeof(ItemIdData) + MAXALIGN(sizeof(IndexTupleData)) + MAXALIGN(sizeof(int64));

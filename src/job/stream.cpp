@@ -8,7 +8,6 @@
 #include "catalog/split.hpp"
 #include "job/leaves.hpp"
 #include "job/spool.hpp"
-#include "pg/session.hpp"
 #include "walk/plan.hpp"
 
 namespace stride::job {
@@ -113,7 +112,9 @@ void plan_stream(const catalog::Job &job) {
     fresh.leaf = leaf.leaf;
     fresh.upper = no_bound();
     fresh.lower_sample = -1;
+    PushActiveSnapshot(GetTransactionSnapshot());
     fresh.rows_estimate = static_cast<int64>(estimate_spool(table).rows / splits);
+    PopActiveSnapshot();
     for (int i = 1; i <= splits; i++)
         catalog::insert_split(job.job_id, i, fresh);
 }
@@ -172,7 +173,6 @@ void StreamStatement::plan(ArrayType *, ArrayType *) {
     const TupleDesc whole = descriptor_of(job.source);
     store = store_rows(rows.rows + rows.committed, taken, whole);
     environment = environment_of(store, whole, taken);
-    const int nest_level = pg::pin_search_path();
     Query *query = analysis::analyse_stored(job.stored_sql);
     RangeTblEntry *entry = analysis::entry_of(analysis::find_driver(query, job.source, job.stored_alias));
     read_store(entry, whole, taken);
@@ -180,7 +180,6 @@ void StreamStatement::plan(ArrayType *, ArrayType *) {
                                    InvalidOid};
     planned = walk::plan_walk(query, job.stored_sql, driving).statement;
     require_bound_relations();
-    pg::unpin(nest_level);
 }
 
 void StreamStatement::settle() {

@@ -8,7 +8,6 @@
 #include "job/worklist.hpp"
 #include "settings/session.hpp"
 #include "analysis/statement.hpp"
-#include "pg/session.hpp"
 #include "sink/bulk.hpp"
 #include "sink/index_choice.hpp"
 #include "walk/plan.hpp"
@@ -259,18 +258,15 @@ Prepared prepare_job(const Work &work, const Arguments &arguments) {
     job->start_at = arguments.start_at;
     job->priority = arguments.priority;
     job->session = settings::capture_session();
-    const int nest_level = pg::pin_search_path();
     PlannedStmt *whole = walk::plan_whole(analysis::analyse_stored(job->stored_sql), job->stored_sql);
     const char *walk_reason;
     List *leaves =
         fill_walk(job, work, arguments, by_blocks, key_saving(work, arguments, settings), whole, &walk_reason);
     fill_sink(job, settings, whole);
-    pg::unpin(nest_level);
     return Prepared{job, work.work_table, walk_reason, leaves, list_concat(list_copy(work.notes), statement->warnings)};
 }
 
 char *chunk_statement_sql(const catalog::Job &job, const catalog::Leaf &leaf) {
-    const int nest_level = pg::pin_search_path();
     Query *query = analysis::analyse_stored(job.stored_sql);
     const analysis::Driver driver = analysis::find_driver(query, job.source, job.stored_alias);
     const walk::Key key = require_same_key(job, leaf);
@@ -278,7 +274,6 @@ char *chunk_statement_sql(const catalog::Job &job, const catalog::Leaf &leaf) {
                         saves_keys(job) ? walk::membership_qual(key, driver.rtindex, nullptr)
                                         : walk::range_qual_with_params(key, driver.rtindex));
     char *sql = analysis::deparse(query);
-    pg::unpin(nest_level);
     return sql;
 }
 

@@ -7,7 +7,6 @@
 #include "analysis/statement.hpp"
 #include "catalog/work_table.hpp"
 #include "job/leaves.hpp"
-#include "pg/session.hpp"
 #include "pg/test_point.hpp"
 #include "walk/spool.hpp"
 #include "walk/splits.hpp"
@@ -141,7 +140,6 @@ TupleDesc columns_of(const walk::Key &key) {
 // Saves the keys of one table behind those that end with `last`; returns how many there are.  Of the source itself they
 // may be found by a parallel plan.
 int64 save_leaf(const catalog::Job &job, Relation work_table, const catalog::Leaf &leaf, int64 last) {
-    const int nest_level = pg::pin_search_path();
     const walk::Key key = key_of(job, leaf);
     const KeysQuery keys = keys_query(job, key);
     RangeTblEntry *entry = rt_fetch(keys.rtindex, keys.query->rtable);
@@ -154,7 +152,6 @@ int64 save_leaf(const catalog::Job &job, Relation work_table, const catalog::Lea
                                        key.index};
         plan = walk::plan_walk(keys.query, job.stored_sql, driving).statement;
     }
-    pg::unpin(nest_level);
     return walk::save_rows(work_table, plan, job.stored_sql, last);
 }
 
@@ -271,11 +268,9 @@ chunk::Reach WorklistStatement::reach(ArrayType *position, ArrayType *upper, int
                         errmsg("%lld of %lld saved keys of job %lld are there", static_cast<long long>(keys.count),
                                static_cast<long long>(rows), static_cast<long long>(job.job_id))));
     Relation source = table_open(job.source, NoLock);
-    const int nest_level = pg::pin_search_path();
     const auto found = static_cast<double>(keys.count);
     keys.dense = walk::hashes_keys(key, keys.count) && found * rows_a_lookup > rows_between(source, key, keys.range);
     (void)lock_driving_rows(source, qual(1, nullptr, nullptr));
-    pg::unpin(nest_level);
     table_close(source, NoLock);
     return chunk::Reach{rows, rows == left ? upper : catalog::number_key(after + rows), keys.range.upper, rows == left};
 }
@@ -301,14 +296,12 @@ walk::Access WorklistStatement::access() const {
 int64 WorklistStatement::vanished(int64 unaccounted) {
     if (one_to_one() && unaccounted <= 0) return 0;
     Relation source = table_open(job.source, NoLock);
-    const int nest_level = pg::pin_search_path();
     const char *sql = walk::select_keys_sql(source, key);
     Query *query = walk::analyse_own(sql);
     walk::add_condition(query, qual(1, nullptr, nullptr));
     walk::Driving driving = walk::driving_of(query, key);
     driving.access = access();
     PlannedStmt *plan = walk::plan_walk(query, sql, driving).statement;
-    pg::unpin(nest_level);
     table_close(source, NoLock);
     walk::LastKey found;
     walk::prepare_last_key(key, &found);

@@ -3,7 +3,6 @@
 #include "pipeline/compile.hpp"
 
 #include "job/function_version.hpp"
-#include "pg/session.hpp"
 #include "pipeline/shape.hpp"
 #include "pipeline/source.hpp"
 #include "pipeline/tree.hpp"
@@ -169,9 +168,7 @@ List *note_conflicts(const Shape &shape, bool keeps_last) {
 
 // Whether the query reads the table, or what is beneath it, by whatever name.
 bool reads(const catalog::WorkTable &table, Oid relation) {
-    const int nest_level = pg::pin_search_path();
     const PlannedStmt *plan = walk::plan_parallel(analysis::analyse_stored(table.query), table.query);
-    pg::unpin(nest_level);
     ListCell *cell;
     foreach (cell, find_all_inheritors(relation, NoLock, nullptr))
         if (list_member_oid(plan->relationOids, lfirst_oid(cell))) return true;

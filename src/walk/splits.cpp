@@ -8,7 +8,6 @@
 #include "catalog/work_table.hpp"
 #include "core/chunk_sizer.hpp"
 #include "core/split_plan.hpp"
-#include "pg/session.hpp"
 #include "walk/spool.hpp"
 
 namespace stride::walk {
@@ -120,7 +119,6 @@ void plan_splits(const catalog::Job &job, List *leaves, int workers) {
                          0,          0};
     Relation source = table_open(job.source, AccessShareLock);
     PushActiveSnapshot(GetTransactionSnapshot());
-    const int nest_level = pg::pin_search_path();
     ListCell *cell;
     foreach (cell, leaves) {
         const catalog::Leaf *leaf = static_cast<catalog::Leaf *>(lfirst(cell));
@@ -128,7 +126,6 @@ void plan_splits(const catalog::Job &job, List *leaves, int workers) {
         catalog::insert_leaf(job.job_id, *leaf);
         if (leaf->walked) plan_leaf(&planning, source, *leaf);
     }
-    pg::unpin(nest_level);
     PopActiveSnapshot();
     if (planning.splits == 0) catalog::insert_empty_plan(job.job_id);
     table_close(source, NoLock);
