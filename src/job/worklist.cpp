@@ -8,6 +8,7 @@
 #include "catalog/work_table.hpp"
 #include "job/leaves.hpp"
 #include "pg/test_point.hpp"
+#include "pg/tree.hpp"
 #include "walk/spool.hpp"
 #include "walk/splits.hpp"
 
@@ -90,28 +91,28 @@ const char *saving_obstacle(const catalog::Job &job, List *leaves, const walk::K
     return nullptr;
 }
 
-// Whether the planner only guesses how many rows meet a condition: one on an expression, of which it has no statistics.
-bool is_guessed(Node *condition) {
-    List *arguments = NIL;
-    if (IsA(condition, OpExpr)) arguments = castNode(OpExpr, condition)->args;
-    if (IsA(condition, ScalarArrayOpExpr)) arguments = castNode(ScalarArrayOpExpr, condition)->args;
-    if (IsA(condition, FuncExpr)) arguments = list_make1(condition);
+// The planner has statistics of columns, and guesses what a comparison of an expression, or a function, leaves of them.
+bool is_guess(Node *node) {
+    List *compared = NIL;
+    if (IsA(node, OpExpr)) compared = castNode(OpExpr, node)->args;
+    if (IsA(node, ScalarArrayOpExpr)) compared = castNode(ScalarArrayOpExpr, node)->args;
+    if (IsA(node, FuncExpr) && castNode(FuncExpr, node)->funcresulttype == BOOLOID) compared = list_make1(node);
     ListCell *cell;
-    foreach (cell, arguments) {
-        Node *argument = strip_implicit_coercions(static_cast<Node *>(lfirst(cell)));
-        if (!IsA(argument, Var) && contain_var_clause(argument)) return true;
+    foreach (cell, compared) {
+        Node *side = strip_implicit_coercions(static_cast<Node *>(lfirst(cell)));
+        if (!IsA(side, Var) && contain_var_clause(side)) return true;
     }
     return false;
 }
 
-// How many keys there are as far as the planner knows.
-double known_count(const KeysQuery &keys, const char *sql) {
+// How many keys the planner expects, by those of the conditions that need no guess.
+double expected_keys(const KeysQuery &keys, const char *sql) {
     FromExpr *from = keys.query->jointree;
-    List *known = NIL;
+    List *founded = NIL;
     ListCell *cell;
     foreach (cell, make_ands_implicit(reinterpret_cast<Expr *>(from->quals)))
-        if (!is_guessed(static_cast<Node *>(lfirst(cell)))) known = lappend(known, lfirst(cell));
-    from->quals = reinterpret_cast<Node *>(make_ands_explicit(known));
+        if (!pg::find_node(lfirst(cell), is_guess)) founded = lappend(founded, lfirst(cell));
+    from->quals = reinterpret_cast<Node *>(make_ands_explicit(founded));
     return walk::plan_whole(keys.query, sql)->planTree->plan_rows;
 }
 
@@ -121,7 +122,7 @@ const char *few_of_many(const catalog::Job &job, List *leaves, const walk::Key &
     if (all < least_rows) return nullptr;
     const KeysQuery keys = keys_query(job, key);
     if (!keys.narrowed) return nullptr;
-    const double found = known_count(keys, job.stored_sql);
+    const double found = expected_keys(keys, job.stored_sql);
     if (found >= few * all) return nullptr;
     return psprintf("the statement is expected to find %.0f of about %.0f rows: their keys are saved first", found,
                     all);
