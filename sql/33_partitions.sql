@@ -149,7 +149,7 @@ SELECT stride.submit('INSERT INTO source_1 (id, region) SELECT id + 5000, 1 FROM
 CREATE EXTENSION file_fdw;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 CREATE FOREIGN TABLE lacking_3 PARTITION OF lacking FOR VALUES IN (3) SERVER files OPTIONS (filename '/dev/null');
-SELECT stride.submit('INSERT INTO seen SELECT id FROM lacking WHERE k <> 2');
+SELECT stride.submit('INSERT INTO seen SELECT id FROM lacking WHERE k <> 2', walk => 'key');
 
 SELECT invariant, detail FROM stride.check_invariants() WHERE NOT ok;
 SELECT stride.unregister_transform('archived');

@@ -227,7 +227,6 @@ SELECT stride.submit_pipeline('got', source_query => 'SELECT id FROM orders', de
 SELECT stride.submit_pipeline('got', source => 'rich', delete_source => true); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id, customer AS name FROM orders', transform => 'by_row'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source => 'orders', transform => 'by_row'); \echo :SQLSTATE
-SELECT stride.submit('INSERT INTO got SELECT id, name, amount FROM rich'); \echo :SQLSTATE
 \pset format aligned
 \pset tuples_only off
 CALL wait_for_work_tables(1);

@@ -25,6 +25,9 @@ char *relation_name(Oid relation);
 // The columns that the statement assigns in its target, offset by FirstLowInvalidHeapAttributeNumber.
 Bitmapset *assigned_columns(Query *query);
 
+// Parses what deparse() gave.
+Parsed parse_deparsed(const char *sql);
+
 // The relation and all that a read of it reaches: its inheritance children, if `inherited`.
 List *relation_and_children(Oid relation, bool inherited);
 
@@ -78,6 +81,11 @@ List *candidates(Query *query);
 // the levels over it are ours.
 const Candidate *choose_driver(Query *query, List *found, const AnalysisOptions &options);
 
+// What would drive an INSERT .. SELECT or SELECT that takes its rows from where no key is: a foreign table, or one with
+// such a table beneath it that is read, or, where no table can drive the statement, a view, function or list of values.
+// nullptr if a table with a key is to drive it, or nothing can.  Raises as choose_driver() does for the place of it.
+const Candidate *choose_keyless_driver(Query *query, const char *source_alias);
+
 // ---- safety.cpp: the refusals.  All raise 0A000 unless said otherwise, with DETAIL and HINT.
 
 [[noreturn]] void refuse(const char *detail, const char *hint);
@@ -107,11 +115,29 @@ void check_privileges(Query *query);
 // ---- merge_check.cpp: raises if the chunks of a MERGE could meet in one target row.
 void check_merge(Query *query, const RangeTblEntry *driver, ArrayType *key);
 
-// ---- filtered_source.cpp
+// ---- driving_rows.cpp
 
-// Puts SELECT * FROM table WHERE qual in the place of a table reference, whose number does not change.  Not for one
+// Whether a query means the same without the levels around it.
+bool stands_alone(Query *query);
+
+// ---- filtered_source.cpp: a subquery in the place of a table reference, whose number does not change.  Not for one
 // whose system columns are read.
+
+// SELECT columns FROM the one entry of the range table WHERE qual
+Query *select_from(List *rtable, List *columns, Node *qual);
+
+// SELECT * FROM table WHERE qual
 void filter_source(Query *query, int rtindex, Node *qual);
+
+// The columns of a table reference, the dropped ones too, as Vars of it or NULLs; *names are their names, "" for those.
+List *columns_of(RangeTblEntry *entry, int rtindex, List **names);
+
+// Its rows from the work table, which has the given columns of them after its ordinal, in that order (IntList of
+// attribute numbers); the others are NULL.
+void read_saved_rows(Query *level, int rtindex, Oid work_table, const List *columns);
+
+// Raise 0A000.
+void refuse_system_columns(Query *level, int rtindex);
 void refuse_source_system_columns(Query *query, const Candidate &driver);
 
 // ---- freeze_time.cpp

@@ -4,13 +4,15 @@
 #include <cstring>
 
 #include "analysis/analysis.hpp"
+#include "walk/plan.hpp"
 
 namespace stride::analysis {
 namespace {
 
 struct Collector {
     List *levels;     // Query *, outermost first: where CTE references are resolved
-    List *found;      // Candidate *
+    List *found;      // Candidate *: tables
+    List *others;     // Candidate *: what else gives rows by itself
     Query *mergeable; // the level whose aggregates are partial results merged by ON CONFLICT DO UPDATE, or nullptr
 };
 
@@ -75,16 +77,26 @@ void collect_cte(Collector &collector, const RangeTblEntry *rte, Obstacle obstac
     collector.levels = levels;
 }
 
+bool is_table(const RangeTblEntry *rte) {
+    return rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_VIEW && rte->relkind != RELKIND_MATVIEW;
+}
+
+bool gives_rows(const RangeTblEntry *rte) {
+    const bool generated = rte->rtekind == RTE_FUNCTION || rte->rtekind == RTE_VALUES || rte->rtekind == RTE_TABLEFUNC;
+    return rte->rtekind == RTE_RELATION || (generated && !rte->lateral);
+}
+
 void collect_entry(Collector &collector, Query *level, int rtindex, Obstacle obstacle) {
     RangeTblEntry *rte = entry_at(level, rtindex);
     if (rte->rtekind == RTE_SUBQUERY) {
         collect_level(collector, rte->subquery, obstacle);
     } else if (rte->rtekind == RTE_CTE) {
         collect_cte(collector, rte, obstacle);
-    } else if (rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_VIEW && rte->relkind != RELKIND_MATVIEW) {
+    } else if (gives_rows(rte)) {
         Candidate *candidate = static_cast<Candidate *>(palloc(sizeof(Candidate)));
         *candidate = Candidate{level, rtindex, obstacle};
-        collector.found = lappend(collector.found, candidate);
+        List **list = is_table(rte) ? &collector.found : &collector.others;
+        *list = lappend(*list, candidate);
     }
 }
 
@@ -147,8 +159,9 @@ double relation_pages(const RangeTblEntry *rte) {
 }
 
 [[noreturn]] void refuse_obstacle(const Candidate &candidate) {
-    const char *name = relation_name(entry_of(candidate)->relid);
     const char *alias = entry_of(candidate)->eref->aliasname;
+    const char *name = entry_of(candidate)->rtekind == RTE_RELATION ? relation_name(entry_of(candidate)->relid)
+                                                                    : psprintf("\"%s\"", alias);
     switch (candidate.obstacle) {
     case Obstacle::set_operation:
         refuse(
@@ -198,6 +211,44 @@ double relation_pages(const RangeTblEntry *rte) {
     pg_unreachable();
 }
 
+// The largest table of those that may drive the statement, or of those that something stands in the way of.
+const Candidate *largest(List *found, bool blocked) {
+    const Candidate *chosen = nullptr;
+    double pages = -1;
+    ListCell *cell;
+    foreach (cell, found) {
+        const Candidate *candidate = static_cast<Candidate *>(lfirst(cell));
+        if ((candidate->obstacle != Obstacle::none) != blocked) continue;
+        const double size = list_length(found) == 1 ? 0 : relation_pages(entry_of(*candidate));
+        if (size <= pages) continue;
+        chosen = candidate;
+        pages = size;
+    }
+    return chosen;
+}
+
+// Whether the plan of the statement reads a foreign table beneath the entry.
+bool reads_foreign_child(Query *query, const RangeTblEntry *rte) {
+    List *foreign = NIL;
+    ListCell *cell;
+    foreach (cell, relation_and_children(rte->relid, rte->inh))
+        if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
+            foreign = lappend_oid(foreign, lfirst_oid(cell));
+    if (foreign == NIL) return false;
+    const char *sql = deparse(query);
+    const PlannedStmt *plan = walk::plan_whole(analyse_stored(sql), sql);
+    foreach (cell, plan->rtable) {
+        const RangeTblEntry *read = lfirst_node(RangeTblEntry, cell);
+        if (read->rtekind == RTE_RELATION && list_member_oid(foreign, read->relid)) return true;
+    }
+    return false;
+}
+
+// No index can be looked for: it is no table of this server, or has a part that is none.
+bool is_keyless(Query *query, const RangeTblEntry *rte) {
+    return !is_table(rte) || rte->relkind == RELKIND_FOREIGN_TABLE || reads_foreign_child(query, rte);
+}
+
 char *list_aliases(List *found) {
     StringInfoData names;
     initStringInfo(&names);
@@ -232,6 +283,16 @@ const Candidate *choose_named(List *found, const char *alias, bool own_levels) {
     return chosen;
 }
 
+Collector collect(Query *query) {
+    Collector collector = {NIL, NIL, NIL, mergeable_level(query)};
+    if (query->commandType == CMD_UPDATE || query->commandType == CMD_DELETE) {
+        collect_entry(collector, query, query->resultRelation, Obstacle::none);
+    } else {
+        collect_level(collector, query, Obstacle::none);
+    }
+    return collector;
+}
+
 [[noreturn]] void refuse_no_table(Query *query) {
     bool view = false;
     for_each_query(query, [&view](Query *level) {
@@ -244,7 +305,7 @@ const Candidate *choose_named(List *found, const char *alias, bool own_levels) {
     if (view)
         refuse("It reads views only, and a view has no key to walk by.",
                "Write the view's query over its tables in the statement's FROM, so that one of the tables can drive "
-               "the job, or have its rows saved first: stride.submit_pipeline(target, source_query => 'SELECT ..').");
+               "the job; or, for an INSERT .. SELECT, leave out key and walk: the rows of the view are saved first.");
     refuse("It has no table in FROM to drive it.", "Name the table whose rows the job should walk in FROM.");
 }
 
@@ -263,36 +324,33 @@ bool is_simple_level(const Query *level) {
 }
 
 List *candidates(Query *query) {
-    Collector collector = {NIL, NIL, mergeable_level(query)};
-    if (query->commandType == CMD_UPDATE || query->commandType == CMD_DELETE) {
-        collect_entry(collector, query, query->resultRelation, Obstacle::none);
-    } else {
-        collect_level(collector, query, Obstacle::none);
-    }
-    return collector.found;
+    return collect(query).found;
 }
 
 const Candidate *choose_driver(Query *query, List *found, const AnalysisOptions &options) {
     if (found == NIL) refuse_no_table(query);
     if (options.source_alias != nullptr) return choose_named(found, options.source_alias, options.own_levels);
-    const Candidate *largest = nullptr;
-    const Candidate *largest_blocked = nullptr;
-    double pages = -1;
-    double blocked_pages = -1;
-    ListCell *cell;
-    foreach (cell, found) {
-        const Candidate *candidate = static_cast<Candidate *>(lfirst(cell));
-        const double size = list_length(found) == 1 ? 0 : relation_pages(entry_of(*candidate));
-        if (candidate->obstacle == Obstacle::none && size > pages) {
-            largest = candidate;
-            pages = size;
-        } else if (candidate->obstacle != Obstacle::none && size > blocked_pages) {
-            largest_blocked = candidate;
-            blocked_pages = size;
+    const Candidate *chosen = largest(found, false);
+    if (chosen == nullptr) refuse_obstacle(*largest(found, true));
+    return chosen;
+}
+
+const Candidate *choose_keyless_driver(Query *query, const char *source_alias) {
+    const Collector collector = collect(query);
+    const Candidate *chosen = nullptr;
+    if (source_alias != nullptr) {
+        chosen = choose_named(list_concat_copy(collector.found, collector.others), source_alias, false);
+    } else {
+        chosen = largest(collector.found, false);
+        ListCell *cell;
+        foreach (cell, collector.others) {
+            const Candidate *other = static_cast<Candidate *>(lfirst(cell));
+            if (chosen == nullptr && other->obstacle == Obstacle::none) chosen = other;
         }
+        if (chosen == nullptr && collector.found == NIL && collector.others != NIL)
+            refuse_obstacle(*static_cast<Candidate *>(linitial(collector.others)));
     }
-    if (largest == nullptr) refuse_obstacle(*largest_blocked);
-    return largest;
+    return chosen == nullptr || !is_keyless(query, entry_of(*chosen)) ? nullptr : chosen;
 }
 
 RangeTblEntry *entry_of(const Driver &driver) {

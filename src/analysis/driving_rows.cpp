@@ -25,17 +25,6 @@ bool refers_outside(Node *node, void *context) {
     return walk_expression(node, refers_outside, context);
 }
 
-// Whether a query means the same without the levels around it.
-bool stands_alone(Query *query) {
-    ListCell *cell;
-    foreach (cell, query->rtable) {
-        const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
-        if (entry->rtekind == RTE_CTE && entry->ctelevelsup > 0) return false;
-    }
-    Index depth = 0;
-    return !walk_query(query, refers_outside, &depth);
-}
-
 bool changes_data(const Query *query) {
     ListCell *cell;
     foreach (cell, query->cteList)
@@ -53,6 +42,16 @@ void ask_for_select(Query *query, int rtindex) {
 }
 
 } // namespace
+
+bool stands_alone(Query *query) {
+    ListCell *cell;
+    foreach (cell, query->rtable) {
+        const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+        if (entry->rtekind == RTE_CTE && entry->ctelevelsup > 0) return false;
+    }
+    Index depth = 0;
+    return !walk_query(query, refers_outside, &depth);
+}
 
 Query *driving_rows(const Driver &driver) {
     const Query *level = driver.level;

@@ -59,13 +59,7 @@ Datum time_value(const SQLValueFunction *value) {
 Node *freeze_mutator(Node *node, void *context);
 
 Query *freeze_query(Query *query) {
-#if PG_VERSION_NUM >= 160000
-    return query_tree_mutator(query, freeze_mutator, nullptr, 0);
-#else
-    using Untyped = Node *(*)();
-    return query_tree_mutator(query, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(freeze_mutator)), nullptr,
-                              0);
-#endif
+    return pg::mutate_query(query, freeze_mutator, nullptr, 0);
 }
 
 // age(x) as age(midnight, x).
@@ -107,13 +101,7 @@ Node *freeze_mutator(Node *node, void *context) {
     if (IsA(node, RangeTblFunction) && is_constant_time(reinterpret_cast<RangeTblFunction *>(node)->funcexpr))
         refuse_in_from();
     if (IsA(node, Query)) return reinterpret_cast<Node *>(freeze_query(reinterpret_cast<Query *>(node)));
-#if PG_VERSION_NUM >= 160000
-    return expression_tree_mutator(node, freeze_mutator, context);
-#else
-    using Untyped = Node *(*)();
-    return expression_tree_mutator(node, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(freeze_mutator)),
-                                   context);
-#endif
+    return pg::mutate_expression(node, freeze_mutator, context);
 }
 
 } // namespace

@@ -241,10 +241,10 @@ void refuse_driver_kind(const RangeTblEntry *rte, bool key_is_named) {
     const char *name = relation_name(rte->relid);
     const bool foreign = rte->relkind == RELKIND_FOREIGN_TABLE;
     if (foreign && !key_is_named)
-        refuse(
-            psprintf("The driving relation %s is a foreign table, which has no key that could be looked up.", name),
-            "Name columns of it that are unique and never NULL in the argument \"key\", or have its rows saved first: "
-            "stride.submit_pipeline(target, source_query => 'SELECT ..').");
+        refuse(psprintf("The driving relation %s is a foreign table, which has no key that could be looked up.", name),
+               "Name columns of it that are unique and never NULL in the argument \"key\".  An INSERT .. SELECT needs "
+               "none "
+               "where walk is left out: the rows are saved first.");
     if (!foreign && rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_PARTITIONED_TABLE)
         refuse(psprintf("The driving relation %s is not a table.", name), "Name a table as the driving relation.");
     if (rte->tablesample != nullptr)

@@ -1,5 +1,6 @@
 // Queries whose rows are saved before they are walked: run once, by one process, under one snapshot, so that all that a
-// SELECT may do is allowed, but for what would change or lock something, or what another session cannot see.
+// SELECT may do is allowed, but for what would change or lock something, or what another session cannot see.  They are
+// the user's own, or made for what drives a statement and has no key.
 // Regime: pg.  Locks: those of parse analysis.  May not execute anything of the user's.
 #include "analysis/analysis.hpp"
 
@@ -58,20 +59,112 @@ void require_storable(TupleDesc columns) {
     }
 }
 
-} // namespace
+// The columns of a table reference that the statement reads, where that is known; else all.
+List *read_columns(Query *level, int rtindex) {
+    RangeTblEntry *entry = entry_at(level, rtindex);
+    const Bitmapset *selected = nullptr;
+    if (entry->rtekind == RTE_RELATION) {
+#if PG_VERSION_NUM >= 160000
+        selected = getRTEPermissionInfo(level->rteperminfos, entry)->selectedCols;
+#else
+        selected = entry->selectedCols;
+#endif
+    }
+    const bool all = entry->rtekind != RTE_RELATION ||
+                     bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, selected);
+    List *names;
+    List *numbers = NIL;
+    List *columns = columns_of(entry, rtindex, &names);
+    for (int number = 1; number <= list_length(columns); number++)
+        if (IsA(list_nth(columns, number - 1), Var) &&
+            (all || bms_is_member(number - FirstLowInvalidHeapAttributeNumber, selected)))
+            numbers = lappend_int(numbers, number);
+    return numbers;
+}
 
-SourceQuery analyse_source_query(const Parsed &parsed, bool with_frozen_time) {
-    Query *query = analyse_raw(parsed);
+// Whether a condition of the level is one on a row of the reference by itself.
+bool judges_alone(Node *condition, int rtindex) {
+    Relids read = pull_varnos(nullptr, condition);
+    int member;
+    return bms_get_singleton_member(read, &member) && member == rtindex && !checkExprHasSubLink(condition) &&
+           !contain_volatile_functions(condition) &&
+           !find_node(condition, [](Node *node) { return IsA(node, Var) && castNode(Var, node)->varlevelsup > 0; });
+}
+
+// The rows of a table reference that meet the conditions on it alone.
+Query *select_rows(Query *level, int rtindex, const List *numbers) {
+    RangeTblEntry *entry = static_cast<RangeTblEntry *>(copyObjectImpl(entry_at(level, rtindex)));
+    List *conditions = NIL;
+    ListCell *cell;
+    foreach (cell, make_ands_implicit(reinterpret_cast<Expr *>(level->jointree->quals)))
+        if (judges_alone(static_cast<Node *>(lfirst(cell)), rtindex))
+            conditions = lappend(conditions, copyObjectImpl(lfirst(cell)));
+    ChangeVarNodes(reinterpret_cast<Node *>(conditions), rtindex, 1, 0);
+    Node *condition = conditions == NIL ? nullptr : reinterpret_cast<Node *>(make_ands_explicit(conditions));
+    List *names;
+    List *all = columns_of(entry, 1, &names);
+    List *columns = NIL;
+    foreach (cell, numbers)
+        columns = lappend(columns, makeTargetEntry(static_cast<Expr *>(list_nth(all, lfirst_int(cell) - 1)),
+                                                   static_cast<AttrNumber>(list_length(columns) + 1),
+                                                   strVal(list_nth(names, lfirst_int(cell) - 1)), false));
+    return select_from(list_make1(entry), columns, condition);
+}
+
+void refuse_locked_rows(const Query *level, int rtindex) {
+    ListCell *cell;
+    foreach (cell, level->rowMarks)
+        if (static_cast<int>(lfirst_node(RowMarkClause, cell)->rti) == rtindex)
+            refuse("It locks the rows of the source, which are saved first: they would be free again before they are "
+                   "walked.",
+                   "Remove FOR UPDATE or FOR SHARE.");
+}
+
+SourceQuery source_query_of(Query *query, bool with_frozen_time) {
     SourceQuery source = {};
     source.relations = named_relations(query);
-    check_privileges(query);
-    refuse_changes(query);
-    refuse_relations(source.relations);
-    refuse_temporary_functions(query);
     source.columns = ExecCleanTypeFromTL(query->targetList);
     require_storable(source.columns);
     source.sql = deparse(with_frozen_time ? freeze_time(query) : query);
     return source;
+}
+
+} // namespace
+
+KeylessStatement *find_keyless(const Parsed &parsed, const char *source_alias, bool with_frozen_time) {
+    Query *query = analyse_raw(parsed);
+    if (query->commandType != CMD_INSERT && query->commandType != CMD_SELECT) return nullptr;
+    refuse_values(query);
+    const Candidate *driver = choose_keyless_driver(query, source_alias);
+    if (driver == nullptr) return nullptr;
+    check_privileges(query);
+    refuse_private_relations(named_relations(query), InvalidOid);
+    refuse_temporary_functions(query);
+    refuse_system_columns(driver->level, driver->rtindex);
+    refuse_locked_rows(driver->level, driver->rtindex);
+    List *columns = read_columns(driver->level, driver->rtindex);
+    Query *rows = select_rows(driver->level, driver->rtindex, columns);
+    if (!stands_alone(rows))
+        refuse(psprintf("The rows of \"%s\", which would drive it, are others for each row of the levels around it.",
+                        entry_of(*driver)->eref->aliasname),
+               "Name another table reference in the argument \"source\".");
+    auto *found = static_cast<KeylessStatement *>(palloc(sizeof(KeylessStatement)));
+    *found = {query, driver->level, driver->rtindex, columns, source_query_of(rows, with_frozen_time)};
+    return found;
+}
+
+Parsed read_from(const KeylessStatement &statement, Oid work_table) {
+    read_saved_rows(statement.level, statement.rtindex, work_table, statement.columns);
+    return parse_deparsed(deparse(statement.query));
+}
+
+SourceQuery analyse_source_query(const Parsed &parsed, bool with_frozen_time) {
+    Query *query = analyse_raw(parsed);
+    check_privileges(query);
+    refuse_changes(query);
+    refuse_relations(named_relations(query));
+    refuse_temporary_functions(query);
+    return source_query_of(query, with_frozen_time);
 }
 
 } // namespace stride::analysis

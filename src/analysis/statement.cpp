@@ -230,15 +230,25 @@ Parsed parse_statement(const char *sql) {
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("statement must not be null"),
                         errhint("Give an INSERT .. SELECT, UPDATE, DELETE, MERGE or SELECT function(..) FROM table.")));
     const Texts texts = {sql, {sql, nullptr}, {0, 0}};
-    return Parsed{with_positions(texts, [&] { return parse_one(sql); }), texts};
+    return Parsed{with_positions(texts, [&] { return parse_one(sql); }), texts, false};
+}
+
+Parsed parse_deparsed(const char *sql) {
+    const int level = pin();
+    RawStmt *raw = parse_one(sql);
+    pg::unpin(level);
+    return Parsed{raw, {sql, {nullptr, nullptr}, {0, 0}}, true};
 }
 
 Query *analyse_raw(const Parsed &parsed) {
-    return with_positions(parsed.texts, [&] {
+    const int level = parsed.deparsed ? pin() : 0;
+    Query *query = with_positions(parsed.texts, [&] {
         refuse_command(parsed.raw);
         RawStmt *copy = static_cast<RawStmt *>(copyObjectImpl(parsed.raw));
         return parse_analyze_withcb(copy, parsed.texts.whole, set_up_parser, nullptr, nullptr);
     });
+    if (parsed.deparsed) pg::unpin(level);
+    return query;
 }
 
 Statement *analyse(const Parsed &parsed, const AnalysisOptions &options) {

@@ -38,6 +38,7 @@ struct Texts {
 struct Parsed {
     RawStmt *raw;
     Texts texts;
+    bool deparsed = false; // by us, not written by the user: the session's search_path and formats do not matter to it
 };
 
 // Parses the one statement of a job.  Raises 22004 / 22023 for NULL or empty text, 42601 for several statements or
@@ -87,6 +88,21 @@ struct SourceQuery {
 // cannot see; 42611 and 42701 for columns without a name or with the same one, 42P16 for a column of a pseudo-type, and
 // what PostgreSQL itself does.
 SourceQuery analyse_source_query(const Parsed &parsed, bool with_frozen_time);
+
+// A statement that is driven by what has no key: its rows are saved first, and read from there.
+struct KeylessStatement {
+    Query *query; // the statement, analysed
+    Query *level; // of the reference that drives it
+    int rtindex;
+    List *columns;    // those of it that the statement reads: IntList of attribute numbers
+    SourceQuery rows; // gives these columns of the rows that meet the conditions on them alone
+};
+
+// Judges what is saved as analyse_source_query() does.  nullptr where the statement is not such a one.
+KeylessStatement *find_keyless(const Parsed &parsed, const char *source_alias, bool with_frozen_time);
+
+// The statement, consumed, as one that reads the rows from their work table, which goes by its own name there.
+Parsed read_from(const KeylessStatement &statement, Oid work_table);
 
 // Every relation that the query names at any level: List of Oid, ascending, without duplicates.
 List *named_relations(Query *query);

@@ -8,7 +8,6 @@
 #include "job/leaves.hpp"
 #include "job/spool.hpp"
 #include "job/stream.hpp"
-#include "pipeline/source.hpp"
 #include "queue/automatic.hpp"
 #include "settings/settings.hpp"
 #include "shared/area.hpp"
@@ -190,28 +189,14 @@ void put_job(const Items &items, const job::Prepared &prepared) {
     put_session(items, job->session);
 }
 
-bool makes_work_table(const Submission &submission) {
-    return submission.pipeline != nullptr && pipeline::saves_rows(*submission.pipeline, submission.common);
-}
-
 void explain(FunctionCallInfo fcinfo, const Submission &submission) {
     shared::require_preload();
     InitMaterializedSRF(fcinfo, 0);
     const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     const Items items = {result->setResult, result->setDesc};
-    if (!makes_work_table(submission)) {
-        put_job(items, prepare(submission));
-        return;
-    }
-    // The work table is there for as long as it is explained.
-    MemoryContext memory = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    BeginInternalSubTransaction(nullptr);
-    MemoryContextSwitchTo(memory);
-    put_job(items, prepare(submission));
-    RollbackAndReleaseCurrentSubTransaction();
-    MemoryContextSwitchTo(memory);
-    CurrentResourceOwner = owner;
+    const job::Prepared prepared = prepare(submission);
+    put_job(items, prepared);
+    if (prepared.work_table != nullptr) catalog::discard_work_table(prepared.work_table->relation);
 }
 
 } // namespace

@@ -2,7 +2,6 @@
 // Regime: pg.
 #include "job/spool.hpp"
 
-#include "analysis/statement.hpp"
 #include "catalog/split.hpp"
 #include "job/leaves.hpp"
 #include "pg/test_point.hpp"
@@ -21,7 +20,7 @@ void require_same_relations(const catalog::Job &job, const catalog::WorkTable &t
     bool same = count == list_length(named);
     for (int i = 0; same && i < count; i++)
         same = DatumGetObjectId(bound[i]) == list_nth_oid(named, i);
-    if (!same) raise_source_changed(job, "A name in source_query means another table now.");
+    if (!same) raise_source_changed(job, "A name in the query of its source means another table now.");
 }
 
 void require_same_columns(const catalog::Job &job, Relation work_table, Query *query) {
@@ -32,10 +31,25 @@ void require_same_columns(const catalog::Job &job, Relation work_table, Query *q
         const FormData_pg_attribute *column = TupleDescAttr(saved, i + catalog::ordinal_attno);
         same = !column->attisdropped && column->atttypid == TupleDescAttr(given, i)->atttypid;
     }
-    if (!same) raise_source_changed(job, "source_query gives other columns now.");
+    if (!same) raise_source_changed(job, "The query of its source gives other columns now.");
+}
+
+ArrayType *oid_array(List *oids) {
+    const int count = list_length(oids);
+    Datum *values = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(Max(1, count))));
+    for (int i = 0; i < count; i++)
+        values[i] = ObjectIdGetDatum(list_nth_oid(oids, i));
+    return construct_array(values, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
 }
 
 } // namespace
+
+catalog::WorkTable *make_work_table(const analysis::SourceQuery &query) {
+    auto *work_table = static_cast<catalog::WorkTable *>(palloc(sizeof(catalog::WorkTable)));
+    *work_table =
+        catalog::WorkTable{catalog::create_work_table(query.columns), pstrdup(query.sql), oid_array(query.relations)};
+    return work_table;
+}
 
 PlannedStmt *plan_source(const catalog::Job &job, const catalog::WorkTable &table) {
     Relation work_table = table_open(table.relation, AccessShareLock);

@@ -3,10 +3,14 @@
 // that failed has left something in it.  Runs user code, as the job's owner, in an atomic context.
 #pragma once
 
+#include "analysis/statement.hpp"
 #include "catalog/job.hpp"
 #include "catalog/work_table.hpp"
 
 namespace stride::job {
+
+// Makes the work table for the rows of a query, still empty, in the current transaction.
+catalog::WorkTable *make_work_table(const analysis::SourceQuery &query);
 
 // Fills the work table of a job, in the current transaction, which goes on to plan it; does nothing if the job is
 // planned.  Raises 55000 if the query means other tables than at submission or gives other columns, and what the query

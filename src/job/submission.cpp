@@ -5,6 +5,7 @@
 #include "settings/settings.hpp"
 #include "job/block_walk.hpp"
 #include "job/leaves.hpp"
+#include "job/spool.hpp"
 #include "job/worklist.hpp"
 #include "settings/session.hpp"
 #include "analysis/statement.hpp"
@@ -180,7 +181,7 @@ bool writes_in_place(const analysis::Statement &statement) {
 
 void fill_work(catalog::Job *job, const Work &work, const analysis::Statement &statement) {
     job->kind = pstrdup(work.kind);
-    job->statement = pstrdup(work.pipeline == nullptr ? work.parsed.texts.whole : statement.sql);
+    job->statement = pstrdup(work.pipeline == nullptr ? work.statement : statement.sql);
     job->pipeline = work.pipeline;
     job->indexes = pstrdup(work.indexes);
     job->one_to_one = work.one_to_one || writes_in_place(statement);
@@ -216,17 +217,34 @@ void fill_sink(catalog::Job *job, const settings::Settings &settings, PlannedStm
     job->sink_reason = pstrdup(refusal == nullptr ? "rows are written in batches, with the same result" : refusal);
 }
 
+// Whether the submitter leaves it open where the rows of a statement are walked.
+bool may_save_driver(const Work &work, const Arguments &arguments) {
+    return work.pipeline == nullptr && arguments.key == nullptr &&
+           (strcmp(arguments.walk, "auto") == 0 || strcmp(arguments.walk, "spool") == 0);
+}
+
+// Makes a statement that is driven by what has no key one over a work table.
+void save_driver(Work *work, const Arguments &arguments, bool with_frozen_time) {
+    const analysis::KeylessStatement *keyless =
+        analysis::find_keyless(work->parsed, arguments.source_alias, with_frozen_time);
+    if (keyless == nullptr) return;
+    work->work_table = make_work_table(keyless->rows);
+    work->source_alias = get_rel_name(work->work_table->relation);
+    work->parsed = analysis::read_from(*keyless, work->work_table->relation);
+}
+
 } // namespace
 
 Work statement_work(const char *statement) {
     Work work = {};
     work.kind = "statement";
+    work.statement = statement;
     work.parsed = analysis::parse_statement(statement);
     work.indexes = "keep";
     return work;
 }
 
-Prepared prepare_job(const Work &work, const Arguments &arguments) {
+Prepared prepare_job(Work work, const Arguments &arguments) {
     check_walk(arguments);
     check_choices(arguments);
     check_owner();
@@ -235,6 +253,7 @@ Prepared prepare_job(const Work &work, const Arguments &arguments) {
     fill_on_error(job, arguments);
     job->settings = settings::check_settings(arguments.settings, nullptr);
     const settings::Settings settings = settings::resolve_settings(job->settings);
+    if (may_save_driver(work, arguments)) save_driver(&work, arguments, settings.freeze_time);
     char *source_alias = work.source_alias == nullptr ? arguments.source_alias : pstrdup(work.source_alias);
     const analysis::Statement *statement = analysis::analyse(
         work.parsed, {source_alias, settings.freeze_time, settings.self_reference_per_chunk,

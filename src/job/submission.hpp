@@ -32,10 +32,11 @@ struct Arguments {
 
 // What is to be run: the statement that was submitted, or the one that a pipeline was compiled to.
 struct Work {
-    const char *kind; // "statement" or "pipeline"
+    const char *kind;      // "statement" or "pipeline"
+    const char *statement; // as it was submitted; nullptr for a pipeline
     analysis::Parsed parsed;
     bool own_levels;                      // as in analysis::AnalysisOptions
-    const char *source_alias;             // of the driving relation of a pipeline; nullptr = that of the arguments
+    const char *source_alias;             // of the driving relation; nullptr = that of the arguments
     Oid source;                           // of a pipeline; InvalidOid for a statement
     const catalog::WorkTable *work_table; // the source, where it is one; nullptr = it is not
     Oid target;
@@ -61,7 +62,10 @@ struct Prepared {
     List *leaves;   // the tables that it would walk if it were planned now: List of catalog::Leaf *
     List *warnings; // what analysis has to say about it: List of char *
 };
-Prepared prepare_job(const Work &work, const Arguments &arguments);
+
+// Where what drives a statement has no key, and nothing is said of how to walk it, makes a work table for its rows, still
+// empty, in the current transaction.
+Prepared prepare_job(Work work, const Arguments &arguments);
 
 // The statement of a chunk of one leaf, with $1 .. for the range's bounds: what explain shows.
 char *chunk_statement_sql(const catalog::Job &job, const catalog::Leaf &leaf);

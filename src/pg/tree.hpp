@@ -27,6 +27,24 @@ inline bool walk_expression(Node *node, Walker walker, void *context) {
 #endif
 }
 
+inline Query *mutate_query(Query *query, Mutator mutator, void *context, int flags) {
+#if PG_VERSION_NUM >= 160000
+    return query_tree_mutator(query, mutator, context, flags);
+#else
+    using Untyped = Node *(*)();
+    return query_tree_mutator(query, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(mutator)), context, flags);
+#endif
+}
+
+inline Node *mutate_expression(Node *node, Mutator mutator, void *context) {
+#if PG_VERSION_NUM >= 160000
+    return expression_tree_mutator(node, mutator, context);
+#else
+    using Untyped = Node *(*)();
+    return expression_tree_mutator(node, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(mutator)), context);
+#endif
+}
+
 template <class Visit>
 bool find_node_walker(Node *node, void *context) {
     if (node == nullptr) return false;

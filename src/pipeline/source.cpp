@@ -3,6 +3,7 @@
 #include "pipeline/source.hpp"
 
 #include "analysis/statement.hpp"
+#include "job/spool.hpp"
 #include "pipeline/columns.hpp"
 #include "pipeline/tree.hpp"
 #include "pipeline/user_sql.hpp"
@@ -41,23 +42,11 @@ analysis::Parsed whole_of(Relation relation) {
     return parsed;
 }
 
-ArrayType *oid_array(List *oids) {
-    const int count = list_length(oids);
-    Datum *values = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(Max(1, count))));
-    for (int i = 0; i < count; i++)
-        values[i] = ObjectIdGetDatum(list_nth_oid(oids, i));
-    return construct_array(values, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
-}
-
 Source save(const analysis::Parsed &parsed, bool with_frozen_time) {
-    const analysis::SourceQuery query = analysis::analyse_source_query(parsed, with_frozen_time);
-    auto *work_table = static_cast<catalog::WorkTable *>(palloc(sizeof(catalog::WorkTable)));
-    *work_table =
-        catalog::WorkTable{catalog::create_work_table(query.columns), pstrdup(query.sql), oid_array(query.relations)};
     Source source = {};
-    source.relation = relation_open(work_table->relation, AccessShareLock);
+    source.work_table = job::make_work_table(analysis::analyse_source_query(parsed, with_frozen_time));
+    source.relation = relation_open(source.work_table->relation, AccessShareLock);
     source.columns = catalog::saved_columns(source.relation);
-    source.work_table = work_table;
     return source;
 }
 
