@@ -1,6 +1,6 @@
 // Batches of rows on their way into tables.
 // Regime: pg.  The order of the steps with a row is ModifyTable's: routing, generated columns, constraints, heap,
-// indexes, AFTER ROW events; only that heap and indexes are done a batch at a time.
+// indexes, AFTER ROW events; only that the heap is written a batch at a time, and B-trees some batches.
 #include "sink/bulk_target.hpp"
 
 #include "pg/clock.hpp"
@@ -47,6 +47,8 @@ Batch *open_batch(BulkTarget *target, ResultRelInfo *table) {
     Batch *batch = static_cast<Batch *>(palloc0(sizeof(Batch)));
     batch->table = table;
     batch->state = GetBulkInsertState();
+    batch->runs = open_index_runs(
+        target->estate, table, target->routing == nullptr ? most_kept_entries : most_kept_entries / most_open_leaves);
     batch->plain = is_plain(table);
     target->batches = lappend(target->batches, batch);
     MemoryContextSwitchTo(previous);
@@ -79,10 +81,12 @@ void write_heap(const BulkTarget *target, Batch *batch) {
 // Index entries and AFTER ROW events of one row that is in the heap.
 void follow_row(const BulkTarget *target, const Batch *batch, TupleTableSlot *slot) {
     ResultRelInfo *table = batch->table;
+    ResultRelInfo *others = other_indexes(batch->runs);
     List *recheck = NIL;
     ResetPerTupleExprContext(target->estate);
-    if (table->ri_NumIndices > 0)
-        recheck = ExecInsertIndexTuples(table, slot, target->estate, false, false, nullptr, NIL
+    keep_entries(batch->runs, slot);
+    if (others->ri_NumIndices > 0)
+        recheck = ExecInsertIndexTuples(others, slot, target->estate, false, false, nullptr, NIL
 #if PG_VERSION_NUM >= 160000
                                         ,
                                         false
@@ -93,42 +97,15 @@ void follow_row(const BulkTarget *target, const Batch *batch, TupleTableSlot *sl
     list_free(recheck);
 }
 
-// Whether the row that was entered last went between others in the B-trees.  The other way a B-tree remembers its last
-// page, if it is tall enough.
-bool landed_inside(const ResultRelInfo *table) {
-    constexpr int remembering_height = 2; // BTREE_FASTPATH_MIN_LEVEL
-    bool inside = false;
-    for (int i = 0; i < table->ri_NumIndices; i++) {
-        Relation index = table->ri_IndexRelationDescs[i];
-        if (index->rd_rel->relam != BTREE_AM_OID) continue;
-        if (RelationGetTargetBlock(index) != InvalidBlockNumber) return false;
-        inside = inside || _bt_getrootheight(index) >= remembering_height;
-    }
-    return inside;
-}
-
-// Keys that grow at a B-tree's right end fill its pages.  Keys that grow below those of another worker do not: a full
-// page is split in the middle, and its left half stays as it is.  So such a batch is entered from its end, and what is
-// left of it after a split fills that half.  The last row goes first, to see where the batch lands; where triggers see
-// the rows, none changes place.
-void follow_rows(const BulkTarget *target, const Batch *batch) {
-    int rows = batch->count;
-    bool backward = false;
-    if (batch->table->ri_NumIndices > 0 && batch->table->ri_TrigDesc == nullptr) {
-        follow_row(target, batch, batch->slots[--rows]);
-        backward = landed_inside(batch->table);
-    }
-    for (int i = 0; i < rows; i++)
-        follow_row(target, batch, batch->slots[backward ? rows - 1 - i : i]);
-}
-
 void flush(BulkTarget *target, Batch *batch) {
     if (batch->count == 0) return;
     write_heap(target, batch);
     const instr_time start = pg::start_clock();
-    follow_rows(target, batch);
-    for (int i = 0; i < batch->count; i++)
+    for (int i = 0; i < batch->count; i++) {
+        follow_row(target, batch, batch->slots[i]);
         ExecClearTuple(batch->slots[i]);
+    }
+    enter_index_runs(batch->runs, false);
     target->index_ms += pg::milliseconds_since(start);
     target->written += static_cast<uint64>(batch->count);
     batch->count = 0;
@@ -137,6 +114,10 @@ void flush(BulkTarget *target, Batch *batch) {
 
 void close_batch(BulkTarget *target, Batch *batch) {
     flush(target, batch);
+    const instr_time start = pg::start_clock();
+    enter_index_runs(batch->runs, true);
+    target->index_ms += pg::milliseconds_since(start);
+    close_index_runs(batch->runs);
     FreeBulkInsertState(batch->state);
     for (TupleTableSlot *slot : batch->slots)
         if (slot != nullptr) ExecDropSingleTupleTableSlot(slot);

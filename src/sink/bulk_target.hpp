@@ -3,12 +3,14 @@
 #pragma once
 
 #include "pg/pg.hpp"
+#include "sink/index_runs.hpp"
 
 namespace stride::sink {
 
 constexpr int batch_tuples = 1000; // as COPY: larger batches only cost memory
 constexpr Size batch_bytes = 64 * 1024;
-constexpr int most_open_leaves = 32; // batches of leaves kept open at a time
+constexpr int most_open_leaves = 32;           // batches of leaves kept open at a time
+constexpr Size most_kept_entries = 512 * 1024; // bytes of index entries of all tables together
 
 // One table's batch.
 struct Batch {
@@ -17,6 +19,7 @@ struct Batch {
     int count;
     Size bytes;
     BulkInsertState state;
+    IndexRuns *runs;
     bool plain; // no triggers, constraints or generated columns: nothing to do with a row before it is written
 };
 

@@ -1,7 +1,8 @@
 # Pages that the bulk sink's workers add ahead of need (src/sink/page_pool.cpp), and what may happen to them between two
 # chunks and in a crash: VACUUM cuts them off or puts them into the free space map, another session fills them, TRUNCATE
-# gives the table another file, a worker is killed with half a batch written.  Each time every row is there once, heap and
-# indexes are sound, and what was not used is found again.
+# gives the table another file, a worker is killed with half a batch written.  And pages of indexes that it fills
+# (src/sink/index_runs.cpp) while others insert between its keys, delete and vacuum.  Each time every row is there once, heap
+# and indexes are sound, and what was not used is found again.
 
 use strict;
 use warnings;
@@ -83,6 +84,27 @@ SKIP: {
 $before = pages();
 $node->sql('INSERT INTO target SELECT -id, wide FROM source LIMIT 20');
 is(pages(), $before, 'and are filled before the table grows');
+
+# The job's keys are even, those of the others odd.
+$node->sql('DROP TABLE target; CREATE TABLE target (id integer PRIMARY KEY, wide text); CREATE INDEX target_wide ON target (wide)');
+$node->set_point('after_commit:wait');
+$job = $node->submit('INSERT INTO target SELECT 2 * id, wide FROM source', chunk_rows => 1000, workers => 2);
+$node->wait_at_point($job);
+my $others = $node->start_sql(<<SQL);
+DO \$\$BEGIN
+	WHILE EXISTS (SELECT FROM stride.jobs WHERE job_id = $job AND finished_at IS NULL) LOOP
+		INSERT INTO target SELECT 2 * id + 1, wide FROM source WHERE random() < 0.01 ON CONFLICT DO NOTHING;
+		COMMIT;
+		DELETE FROM target WHERE id % 2 = 1 AND random() < 0.7;
+		COMMIT;
+	END LOOP;
+END\$\$
+SQL
+$node->wait_until('SELECT count(*) > 0 FROM target WHERE id % 2 = 1', 'the others have begun');
+$node->set_point(undef);
+while ($node->is_unfinished($job)) { $node->sql('VACUUM (INDEX_CLEANUP ON) target'); }
+is(($others->finish)[1], '', 'neither side met an error');
+is_sound('between the keys of others', 'SELECT 2 * id, wide FROM source UNION ALL SELECT * FROM target WHERE id % 2 = 1');
 
 for my $point ('after_write:crash', 'before_commit:crash', 'after_commit:crash')
 {
