@@ -210,6 +210,7 @@ SELECT stride.submit_pipeline('got', source_query => 'SELECT 1 AS id; SELECT 2')
 SELECT stride.submit_pipeline('got', source_query => 'DELETE FROM orders RETURNING id'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id INTO x FROM orders'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT nothing FROM orders'); \echo :SQLSTATE
+SELECT * FROM stride.explain_pipeline('got', source_query => 'SELECT nothing FROM orders'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id FROM nowhere'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT $1 AS id'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'WITH d AS (DELETE FROM orders RETURNING id) SELECT id FROM d'); \echo :SQLSTATE
