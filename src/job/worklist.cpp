@@ -83,11 +83,13 @@ const char *saving_obstacle(const catalog::Job &job, List *leaves, const walk::K
     }
     if (const char *foreign = first_foreign(leaves); foreign != nullptr)
         return psprintf("The foreign table %s has no key but a promised one, which each walk has to look at.", foreign);
-    for (int i = 0; i < key.ncolumns; i++)
-        if (!OidIsValid(get_array_type(key.columns[i].compare_type)))
-            return psprintf("The key column \"%s\" has the type %s, of which there are no arrays.",
-                            get_attname(job.source, key.columns[i].attno, false),
-                            format_type_be(key.columns[i].compare_type));
+    for (int i = 0; i < key.ncolumns; i++) {
+        const Oid type = key.columns[i].compare_type;
+        // unnest() makes several columns of a composite one.
+        if (OidIsValid(get_array_type(type)) && !type_is_rowtype(type)) continue;
+        return psprintf("The key column \"%s\" has the type %s, which is composite or has no array type.",
+                        get_attname(job.source, key.columns[i].attno, false), format_type_be(type));
+    }
     return nullptr;
 }
 
