@@ -6,6 +6,7 @@ SET search_path = keys, public;
 
 CREATE TYPE mood AS ENUM ('a', 'b', 'c', 'd', 'e');
 CREATE DOMAIN positive AS bigint CHECK (value > 0);
+CREATE DOMAIN temper AS mood;
 CREATE COLLATION german (provider = icu, locale = 'de');
 
 -- Makes a table t with the key columns given, 1000 rows from the expressions, walks it, and says how often rows were met.
@@ -37,6 +38,7 @@ CALL walk('k date NOT NULL', 'k', $$'2000-01-01'::date + g$$);
 CALL walk('k positive NOT NULL', 'k', 'g');
 CALL walk('k float8 NOT NULL', 'k', $$CASE g WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' WHEN 3 THEN '-Infinity' ELSE sqrt(g) END::float8$$);
 CALL walk('m mood NOT NULL, k int NOT NULL', 'm, k', $$(enum_range(NULL::mood))[1 + g % 5], g$$);
+CALL walk('m temper NOT NULL, k int NOT NULL', 'm DESC, k', $$(enum_range(NULL::mood))[1 + g % 5], g$$);
 CALL walk('tenant text NOT NULL, at timestamptz NOT NULL, id uuid NOT NULL', 'tenant, at DESC, id', $$CASE WHEN g > 900 THEN 'small ' || g % 9 ELSE 'large' END, '2026-01-01'::timestamptz + (g / 10) * interval '1 day', md5(g::text)::uuid$$);
 CALL walk('a int NOT NULL, b numeric NOT NULL, c text COLLATE "C" NOT NULL', 'a DESC, b DESC, c DESC', $$g / 100, g % 10, g::text$$);
 -- A wanted key; quoted names; a sparse key.

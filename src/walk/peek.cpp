@@ -23,8 +23,15 @@ void append_order(StringInfo sql, Relation source, const KeyColumn &column, bool
     appendStringInfoString(sql, quote_identifier(NameStr(attribute->attname)));
     if (OidIsValid(column.collation) && column.collation != column.column_collation)
         appendStringInfo(sql, " COLLATE %s", generate_collation_name(column.collation));
-    appendStringInfoString(sql, " USING ");
-    append_operator(sql, key_operator(column, backward ? BTGreaterStrategyNumber : BTLessStrategyNumber));
+    const Oid first = key_operator(column, backward ? BTGreaterStrategyNumber : BTLessStrategyNumber);
+    const TypeCacheEntry *type = lookup_type_cache(column.column_type, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
+    if (first == type->lt_opr || first == type->gt_opr) {
+        // Said without an operator, as SQL finds none for a domain over an enum.
+        appendStringInfoString(sql, first == type->lt_opr ? " ASC" : " DESC");
+    } else {
+        appendStringInfoString(sql, " USING ");
+        append_operator(sql, first);
+    }
     appendStringInfo(sql, " NULLS %s", column.nulls_first != backward ? "FIRST" : "LAST");
 }
 
