@@ -89,12 +89,34 @@ CALL stride.run_pipeline('cities', source_query => $$SELECT i AS id, (1 / (i - 9
 SELECT state, error_sqlstate, error_message FROM stride.jobs ORDER BY job_id DESC LIMIT 1;
 \set VERBOSITY default
 
+-- With on_error => 'skip' bad rows are kept aside with what came of them, and driven again from there; also the last one of a split, large
+-- ones, and rows of one chunk that are all bad.
+CREATE TABLE checked (id integer PRIMARY KEY, body text CHECK (left(body, 3) <> 'bad'));
+CREATE VIEW mixed AS SELECT i AS id, CASE WHEN i % 250 = 0 OR i BETWEEN 501 AND 540 THEN 'bad ' ELSE 'good ' END || i || repeat('x', i % 3 * 100000) AS body
+    FROM generate_series(1, 1000) AS i;
+CALL stride.run_pipeline('checked', source => 'mixed', walk => 'stream', on_conflict => 'update', workers => 2, chunk_rows => 20, on_error => 'skip', name => 'skipping');
+SELECT state, rows_read, rows_written, rows_rejected FROM stride.jobs WHERE name = 'skipping';
+SELECT count(*), bool_and(row_key[1] = row_data ->> 'ordinal' AND row_data ->> 'id' = row_key[1] AND row_data ->> 'body' = body) AS as_they_came, min(sqlstate), max(constraint_name)
+FROM stride.rejects AS r JOIN stride.jobs AS j USING (job_id) JOIN mixed AS m ON m.id = (row_data ->> 'id')::int WHERE name = 'skipping';
+SELECT differences('TABLE checked', $$SELECT * FROM mixed WHERE body NOT LIKE 'bad%'$$);
+ALTER TABLE checked DROP CONSTRAINT checked_body_check;
+SELECT stride.retry_rejects(stride.job_id('skipping')) AS retry \gset
+CALL stride.wait(:retry);
+SELECT walk, state, rows_read FROM stride.jobs WHERE job_id = :retry;
+SELECT differences('TABLE checked', 'TABLE mixed');
+TRUNCATE wide_copy;
+ALTER TABLE wide_copy ADD CHECK (id % 5 > 0);
+CALL stride.run_pipeline('wide_copy', source_query => 'SELECT * FROM wide', walk => 'stream', on_conflict => 'update', on_error => 'skip', name => 'skipping wide');
+ALTER TABLE wide_copy DROP CONSTRAINT wide_copy_id_check;
+SELECT stride.retry_rejects(stride.job_id('skipping wide')) AS retry \gset
+CALL stride.wait(:retry);
+SELECT rows_read, differences('TABLE wide_copy', 'TABLE wide') FROM stride.jobs WHERE job_id = :retry;
+
 -- Refused: what would come out otherwise when a stream begins anew, and what it cannot do.
 SELECT stride.submit_pipeline('clean', source_query => 'SELECT * FROM measures', walk => 'stream');
 SELECT stride.submit_pipeline('clean', source_query => 'SELECT * FROM measures', walk => 'stream', on_conflict => 'nothing');
 SELECT stride.submit_pipeline('totals', source_query => 'SELECT city, 1 AS n FROM measures', walk => 'stream', on_conflict => 'update', conflict_columns => '{city}', update_set => 'n = totals.n + excluded.n');
 SELECT stride.submit_pipeline('clean', source_query => 'SELECT m.* FROM measures AS m LEFT JOIN clean AS c USING (id) WHERE c.id IS NULL', walk => 'stream', on_conflict => 'update');
-SELECT stride.submit_pipeline('clean', source_query => 'SELECT * FROM measures', walk => 'stream', on_conflict => 'update', on_error => 'skip');
 SELECT stride.submit_pipeline('clean', source_query => 'SELECT * FROM measures', walk => 'stream', on_conflict => 'update', settings => '{"max_rows": 10}');
 SELECT stride.submit_pipeline('clean', source_query => 'SELECT * FROM measures', walk => 'stream', on_conflict => 'update', delete_source => true);
 SELECT stride.submit_pipeline('clean', source => 'measures', walk => 'stream', on_conflict => 'update');

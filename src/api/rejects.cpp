@@ -5,6 +5,7 @@
 #include "catalog/reject.hpp"
 #include "catalog/request.hpp"
 #include "job/block_walk.hpp"
+#include "job/stream.hpp"
 #include "pipeline/transform.hpp"
 #include "shared/wakeup.hpp"
 
@@ -43,11 +44,21 @@ void refuse_places(const catalog::Job &holder) {
                             static_cast<long long>(holder.job_id))));
 }
 
+// A stream that begins anew takes back what it has kept aside.
+void require_ended_stream(const catalog::Job &holder) {
+    if (!job::is_stream(holder) || core::terminal(holder.state)) return;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the rejects of job %lld cannot be retried yet", static_cast<long long>(holder.job_id)),
+                    errdetail("It walks a stream, which takes its rejects back where it begins anew."),
+                    errhint("CALL stride.wait(%lld) first.", static_cast<long long>(holder.job_id))));
+}
+
 int64 retry_rejects(int64 job_id) {
     shared::require_preload();
     pg::require_writable("stride.retry_rejects");
     const catalog::Job *holder = holder_of(job_id);
     refuse_places(*holder);
+    require_ended_stream(*holder);
     require_no_retry(holder->job_id);
     catalog::Job retry = *holder;
     retry.retry_of = holder->job_id;

@@ -42,7 +42,8 @@ constinit pg::FixedStatement select_touched = {
 
 // Who had a split stays written there, so that whoever claims it next sees how that one ended.
 constinit pg::FixedStatement rewind_splits = {
-    "WITH chunks AS (DELETE FROM stride_catalog.chunk WHERE job_id = $1)"
+    "WITH chunks AS (DELETE FROM stride_catalog.chunk WHERE job_id = $1),"
+    " rejects AS (DELETE FROM stride_catalog.reject WHERE job_id = $1)"
     " UPDATE stride_catalog.split SET state = CASE WHEN state = 'done' THEN 'pending' ELSE state END, epoch = epoch + "
     "1,"
     " position_key = lower_key, chunks = 0, attempts = 0, retries = 0, not_before = NULL, last_error = NULL,"

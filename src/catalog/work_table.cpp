@@ -198,6 +198,18 @@ void empty_work_table(Relation work_table) {
     heap_truncate_one_rel(work_table);
 }
 
+void delete_saved_rows(Oid work_table) {
+    Relation relation = table_open(work_table, RowExclusiveLock);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, nullptr);
+    HeapTuple tuple;
+    while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+        simple_heap_delete(relation, &tuple->t_self);
+    systable_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    table_close(relation, NoLock);
+}
+
 void insert_work_table(int64 job_id, const WorkTable &table) {
     pg::run_fixed(insert_row, {pg::arg_int64(job_id), pg::arg(ObjectIdGetDatum(table.relation)),
                                pg::arg_text(table.query), pg::arg_array(table.query_relations)});

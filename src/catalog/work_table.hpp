@@ -24,6 +24,9 @@ List *saved_columns(Relation work_table);
 // keeps others from filling it, and knows that nobody has.
 void empty_work_table(Relation work_table);
 
+// Deletes its rows, in the current transaction; the caller knows that nobody adds one.
+void delete_saved_rows(Oid work_table);
+
 // A job's work table, and the query that fills it: as SQL with every name qualified, and the relations that it names,
 // as oid[], ascending.  nullptr where the job saves something else than the rows of a query.
 struct WorkTable {

@@ -46,23 +46,47 @@ TupleDesc without_ordinal(TupleDesc whole) {
     return descriptor;
 }
 
+// Rows of a stream as rows of the work table.
+struct Rows {
+    TupleDesc whole;
+    TupleTableSlot *slot; // of a row as it came
+    Datum *values;
+    bool *nulls;
+};
+
+Rows make_rows(TupleDesc whole) {
+    return Rows{whole, MakeSingleTupleTableSlot(without_ordinal(whole), &TTSOpsMinimalTuple),
+                static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(whole->natts))),
+                static_cast<bool *>(palloc(sizeof(bool) * static_cast<Size>(whole->natts)))};
+}
+
+void take_row(const Rows &rows, const StreamRow &row) {
+    const Size columns = static_cast<Size>(rows.whole->natts - catalog::ordinal_attno);
+    (void)ExecStoreMinimalTuple(row.tuple, rows.slot, false);
+    slot_getallattrs(rows.slot);
+    rows.values[0] = Int64GetDatum(row.ordinal);
+    rows.nulls[0] = false;
+    memcpy(rows.values + catalog::ordinal_attno, rows.slot->tts_values, sizeof(Datum) * columns);
+    memcpy(rows.nulls + catalog::ordinal_attno, rows.slot->tts_isnull, sizeof(bool) * columns);
+}
+
 Tuplestorestate *store_rows(const StreamRow *rows, int64 count, TupleDesc whole) {
     Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
-    TupleTableSlot *slot = MakeSingleTupleTableSlot(without_ordinal(whole), &TTSOpsMinimalTuple);
-    Datum *values = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(whole->natts)));
-    bool *nulls = static_cast<bool *>(palloc(sizeof(bool) * static_cast<Size>(whole->natts)));
-    const Size columns = static_cast<Size>(whole->natts - catalog::ordinal_attno);
-    nulls[0] = false;
+    const Rows taken = make_rows(whole);
     for (int64 i = 0; i < count; i++) {
-        (void)ExecStoreMinimalTuple(rows[i].tuple, slot, false);
-        slot_getallattrs(slot);
-        values[0] = Int64GetDatum(rows[i].ordinal);
-        memcpy(values + catalog::ordinal_attno, slot->tts_values, sizeof(Datum) * columns);
-        memcpy(nulls + catalog::ordinal_attno, slot->tts_isnull, sizeof(bool) * columns);
-        tuplestore_putvalues(store, whole, values, nulls);
+        take_row(taken, rows[i]);
+        tuplestore_putvalues(store, whole, taken.values, taken.nulls);
     }
-    ExecDropSingleTupleTableSlot(slot);
+    ExecDropSingleTupleTableSlot(taken.slot);
     return store;
+}
+
+HeapTuple form_row(const StreamRow &row, TupleDesc whole) {
+    const Rows taken = make_rows(whole);
+    take_row(taken, row);
+    HeapTuple tuple = heap_form_tuple(whole, taken.values, taken.nulls);
+    ExecDropSingleTupleTableSlot(taken.slot);
+    return tuple;
 }
 
 // Makes the reference to the work table one to the tuplestore.
@@ -180,6 +204,23 @@ void StreamStatement::plan(ArrayType *, ArrayType *) {
                                    InvalidOid};
     planned = walk::plan_walk(query, job.stored_sql, driving).statement;
     require_bound_relations();
+}
+
+Jsonb *StreamStatement::row(ArrayType *, ArrayType *) {
+    const TupleDesc whole = descriptor_of(job.source);
+    const Datum record = heap_copy_tuple_as_datum(form_row(rows.rows[rows.committed], whole), whole);
+    char *json = text_to_cstring(DatumGetTextPP(DirectFunctionCall1(row_to_json, record)));
+    return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+}
+
+void StreamStatement::keep_aside(const catalog::Reject &reject) {
+    Relation work_table = table_open(job.source, RowExclusiveLock);
+    // What is stored out of line somewhere else is fetched.
+    PushActiveSnapshot(GetTransactionSnapshot());
+    CatalogTupleInsert(work_table, form_row(rows.rows[rows.committed], RelationGetDescr(work_table)));
+    PopActiveSnapshot();
+    table_close(work_table, NoLock);
+    catalog::insert_reject(reject);
 }
 
 void StreamStatement::settle() {

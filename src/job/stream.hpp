@@ -4,6 +4,7 @@
 // The source of such a job is a work table that stays empty: it gives the rows their type, and the pipeline is compiled
 // with it as any other.  In the tree of each chunk's statement it is replaced by a named tuplestore with the chunk's
 // rows.  Rows stay in the worker's memory until they are committed, so that a chunk can be tried again, and in parts.
+// Only rows that are kept aside go into the work table, from where they can be driven again as those of any other.
 #pragma once
 
 #include "job/chunk_statement.hpp"
@@ -48,6 +49,8 @@ struct StreamStatement final : ChunkStatement {
     chunk::Reach reach(ArrayType *position, ArrayType *upper, int64 limit) override;
     void plan(ArrayType *lower, ArrayType *upper) override;
     void settle() override;
+    Jsonb *row(ArrayType *lower, ArrayType *upper) override;
+    void keep_aside(const catalog::Reject &reject) override;
 
     const StreamRows &rows;
     int64 taken = 0; // rows of the chunk

@@ -180,9 +180,6 @@ void check_stream(const Conflict &conflict, const Shape &shape, const catalog::W
                   const job::Arguments &common, const settings::Settings &settings) {
     if (common.walk == nullptr || strcmp(common.walk, "stream") != 0) return;
     static constexpr const char *spool_hint = "Use walk => 'spool', which goes on where it stopped.";
-    if (common.on_error != nullptr && strcmp(common.on_error, "skip") == 0)
-        refuse_stream("Rows that are kept aside could not be told apart from those of a stream that began anew.",
-                      spool_hint);
     if (settings.max_rows > 0 || settings.max_run_time > 0)
         refuse_stream("max_rows and max_run_time end a run before the stream's end, and the next run begins anew.",
                       spool_hint);

@@ -137,12 +137,14 @@ void require_few_restarts(const Worker &worker, int64 restarts) {
              errhint("stride.events and the server log tell why; walk => 'spool' goes on where it stopped.")));
 }
 
-// Rows that an earlier reader has sent are sent again: brings the splits back to their beginning.
+// Rows that an earlier reader has sent are sent again: brings the splits back to their beginning, and forgets the rows
+// that were kept aside.
 shared::Sender *open_stream(Worker *worker) {
     const int64 job_id = worker->job->job_id;
     pg::begin_transaction();
     MemoryContextSwitchTo(worker->chunk_memory);
     if (catalog::begin_splits_anew(job_id)) {
+        catalog::delete_saved_rows(worker->job->source);
         catalog::append_event(job_id, {nullptr, nullptr}, "restart", nullptr, nullptr, "the stream begins anew");
         require_few_restarts(*worker, catalog::count_run_events(job_id, "restart"));
     }

@@ -12,6 +12,7 @@
 #include "pg/clock.hpp"
 #include "pg/time_limit.hpp"
 #include "pg/transaction.hpp"
+#include "process/worker_stream.hpp"
 
 namespace stride::process {
 namespace {
@@ -160,6 +161,7 @@ Next pass_or_fail(Worker *worker, const FailedChunk &chunk) {
     switch (passing.outcome) {
     case chunk::Passing::passed:
         worker->bisect.rejected();
+        if (worker->stream != nullptr) pass_rows(worker, 1, passing.split_done);
         return passing.split_done ? Next::other_split : Next::same_split;
     case chunk::Passing::gone:
         return Next::same_split;

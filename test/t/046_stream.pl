@@ -114,6 +114,23 @@ for my $moment ('before the first row', 'in the middle', 'at the end')
 	next if $moment eq 'before the first row';
 	strike('terminated worker', $moment, terminate('worker'));
 }
+# What was kept aside goes with the attempt that has kept it, and the next one keeps it anew.
+$node->sql('TRUNCATE archive; ALTER TABLE archive ADD CHECK (id % 100 <> 7)');
+$brake->query_safe('SELECT pg_advisory_lock(1)');
+my $job = submit_stream(on_error => q('skip'));
+$node->wait_until("SELECT count(*) > 2 FROM stride.rejects WHERE job_id = $job", 'rows were kept aside');
+like($node->failure_of("SELECT stride.retry_rejects($job)"), qr/cannot be retried yet/, 'which cannot be driven before its end');
+terminate('reader')->($job, sub { $brake->query_safe('SELECT pg_advisory_unlock(1)') });
+$node->reaches($job, 'succeeded_with_rejects', 'a stream that keeps rows aside begins anew and ends');
+is($node->sql("SELECT count(*) || ' restarts' FROM stride.events WHERE event = 'restart' AND job_id = $job"), '1 restarts', 'once');
+$node->same_rows("SELECT (row_data ->> 'id')::integer, row_data ->> 'note' FROM stride.rejects WHERE job_id = $job",
+	'SELECT * FROM events WHERE id % 100 = 7', 'each bad row is kept aside once');
+$node->same_rows('TABLE archive', 'SELECT * FROM events WHERE id % 100 <> 7', 'and each other row is there once');
+$node->sql('ALTER TABLE archive DROP CONSTRAINT archive_id_check');
+my $retry = $node->sql("SELECT stride.retry_rejects($job)");
+$node->reaches($retry, 'succeeded', 'the rejects are driven again');
+$node->same_rows('TABLE archive', 'TABLE events', 'and every row is there once');
+
 $brake->quit;
 strike('crashed reader', 'in the middle', crash('reader'));
 strike('crashed worker', 'in the middle', crash('worker'));
@@ -132,7 +149,7 @@ strike('cancelled query', 'in the middle', sub {
 is($node->sql("SELECT count(*) FROM stride.events WHERE event = 'restart' AND job_id = (SELECT min(job_id) FROM stride.jobs)"), 0,
 	'a reader that ended before its stream was open is no restart');
 cmp_ok($node->sql("SELECT count(*) FROM stride.events WHERE event = 'restart'"), '>', 10, 'the others are');
-my $job = submit_stream(settings => q('{"retry_limit": 1}'));
+$job = submit_stream(settings => q('{"retry_limit": 1}'));
 for my $time (1 .. 2)
 {
 	$node->wait_until('SELECT ' . rows_done($job) . " > 100 AND (SELECT count(*) = $time - 1 FROM stride.events"
