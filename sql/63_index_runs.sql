@@ -29,7 +29,7 @@ CREATE TABLE keyed (id bigint PRIMARY KEY, note text);
 SELECT pg_current_wal_insert_lsn() AS start \gset
 CALL stride.run('INSERT INTO keyed SELECT id, note FROM source WHERE id % 10 <> 0', workers => 1);
 SELECT sum(count) FILTER (WHERE record LIKE 'Generic%') > 0 AS by_the_page, sum(count) FILTER (WHERE record ~ '^(Btree|Generic)') < 27000 / 20 AS with_few_records
-FROM pg_get_wal_stats(:'start', pg_current_wal_insert_lsn(), true) AS s(record);
+FROM pg_get_wal_stats(:'start', pg_current_wal_flush_lsn(), true) AS s(record);
 
 -- Between keys that are there already; then some of them are dead, and come again.
 CALL stride.run('INSERT INTO keyed SELECT id, note FROM source WHERE id % 10 = 0', workers => 2, chunk_rows => 1000);
@@ -56,7 +56,8 @@ CALL stride.run($$INSERT INTO target SELECT id, CASE WHEN id % 2 = 0 THEN id END
     CASE WHEN id % 500 = 0 THEN (SELECT string_agg(md5(i::text || note), '') FROM generate_series(1, 80) AS i) ELSE note END, id / 7.0 FROM source$$, workers => 2, chunk_rows => 6000);
 SELECT count(*), check_indexes('target') FROM target;
 
--- A key that comes twice in one chunk, in either index, and one that is there: the rows before it are written.
+-- A key that comes twice in one chunk, in either index, one that is there, and one that no page has room for: the rows before
+-- it are written.
 \set VERBOSITY sqlstate
 CREATE TABLE doubled (id bigint PRIMARY KEY, note text UNIQUE);
 CALL stride.run($$INSERT INTO doubled SELECT id, CASE id WHEN 9000 THEN 'Note 8990' ELSE note END FROM source$$, workers => 1, chunk_rows => 30000);
@@ -65,6 +66,9 @@ TRUNCATE doubled;
 CALL stride.run($$INSERT INTO doubled SELECT CASE id WHEN 700 THEN 699 ELSE id END, note FROM source$$, workers => 1, chunk_rows => 30000);
 SELECT count(*), check_indexes('doubled') FROM doubled;
 CALL stride.run($$INSERT INTO doubled SELECT CASE id WHEN 20000 THEN 500 ELSE id END, note FROM source WHERE id >= 10000$$, workers => 1, chunk_rows => 30000);
+SELECT count(*), check_indexes('doubled') FROM doubled;
+TRUNCATE doubled;
+CALL stride.run($$INSERT INTO doubled SELECT id, CASE id WHEN 1 THEN (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 90) AS i) ELSE note END FROM source$$, workers => 1, chunk_rows => 30000);
 SELECT count(*), check_indexes('doubled') FROM doubled;
 \set VERBOSITY default
 SELECT state, rows_written, error_message FROM stride.jobs WHERE target = 'runs.doubled' ORDER BY job_id;

@@ -23,7 +23,7 @@
 namespace stride::sink {
 namespace {
 
-constexpr Size largest_entry = BLCKSZ / 4; // above it, and a little below, a page holds too few to gain anything
+constexpr Size largest_entry = BLCKSZ / 4; // nothing to gain above it; above a third of a page it is an error
 
 // Where an index's keys come in no order, its runs are short, and a page's copy costs more than they save.
 constexpr int judged_runs = 16;
