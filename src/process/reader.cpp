@@ -159,18 +159,33 @@ shared::Sender *open_stream(Worker *worker) {
     return sender;
 }
 
+// The workers see it in their queues, and end.
+void close_stream(Worker *worker, shared::Sender *sender) {
+    if (sender == nullptr) return;
+    shared::publish_stream(worker->slot, DSM_HANDLE_INVALID);
+    shared::close_sender(sender);
+}
+
 } // namespace
 
 void run_reader(Worker *worker) {
-    pgstat_report_activity(STATE_RUNNING, worker->activity);
-    MemoryContextReset(worker->chunk_memory);
-    ErrorData *error = bridge::attempt(worker->chunk_memory, [&] { send_rows(worker, open_stream(worker)); });
-    if (error == nullptr) return;
-    AbortCurrentTransaction();
-    if (shared::wanted_stop(worker->slot) != shared::Stop::none) return;
-    // A limit that was exceeded will be by the next reader too.
-    if (error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && is_transient(error)) return;
-    record_planning_error(worker, error);
+    for (int attempt = 1;; attempt++) {
+        pgstat_report_activity(STATE_RUNNING, worker->activity);
+        MemoryContextReset(worker->chunk_memory);
+        shared::Sender *sender = nullptr;
+        ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
+            sender = open_stream(worker);
+            send_rows(worker, sender);
+        });
+        if (error == nullptr) return;
+        AbortCurrentTransaction();
+        close_stream(worker, sender);
+        // A limit that was exceeded will be the next time too.
+        if (error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && wait_before_retry(worker, attempt, error))
+            continue;
+        if (shared::wanted_stop(worker->slot) == shared::Stop::none) record_planning_error(worker, error);
+        return;
+    }
 }
 
 } // namespace stride::process

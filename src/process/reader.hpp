@@ -9,7 +9,7 @@ namespace stride::process {
 
 // Returns when all rows are committed, when a worker has left before that, when the reader is asked to stop, or after
 // an error, which is written down.  In all cases but the first the stream is broken, and the job's next reader begins
-// anew.
+// anew, as does this one after a passing error of the query.
 void run_reader(Worker *worker);
 
 } // namespace stride::process

@@ -145,6 +145,13 @@ bool all_finished(const Sender *sender) {
     return true;
 }
 
+void close_sender(Sender *sender) {
+    for (int i = 0; i < sender->header->queues; i++)
+        shm_mq_detach(sender->handles[i]);
+    dsm_detach(sender->segment);
+    pfree(sender);
+}
+
 Receiver *attach_channel(dsm_handle handle, int number) {
     dsm_segment *segment = dsm_attach(handle);
     if (segment == nullptr) return nullptr;

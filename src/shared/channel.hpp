@@ -30,6 +30,7 @@ int find_room(Sender *sender, Size bytes); // a queue that can take that many by
 int64 most_rows(const Sender *sender);     // of a parcel: no chunk is to have fewer
 bool send(Sender *sender, int queue, const Parcel *parcel, Size bytes); // false if its worker is gone
 bool all_finished(const Sender *sender); // every worker has committed the last of its rows
+void close_sender(Sender *sender);       // before the end, as a process does that exits
 
 // A worker's side.  nullptr if there is no such stream, or if somebody was attached to the queue before.
 struct Receiver;

@@ -28,9 +28,9 @@ sub segments { return scalar(my @files = glob($node->data_dir . '/pg_dynshmem/*'
 
 sub submit_stream
 {
-	my (%arguments) = @_;
+	my (%arguments) = (source_query => "'SELECT id, note FROM events'", @_);
 	my $arguments = join('', map { ", $_ => $arguments{$_}" } sort keys %arguments);
-	return $node->sql("TRUNCATE archive; SELECT stride.submit_pipeline('archive', source_query => 'SELECT id, note FROM events',"
+	return $node->sql("TRUNCATE archive; SELECT stride.submit_pipeline('archive',"
 		  . " walk => 'stream', on_conflict => 'update', workers => 3, chunk_rows => 20, if_exists => 'new' $arguments)");
 }
 
@@ -174,6 +174,19 @@ is($node->sql("SELECT retries || ' retries, ' || (SELECT count(*) FROM stride.ev
 		  . " || ' restarts' FROM stride.jobs WHERE job_id = $job"),
 	'1 retries, 0 restarts', 'a passing error does not break the stream');
 $node->sql('DROP TRIGGER fail_at_first ON archive');
+
+# So does a reader, which tries again after a while; an error that does not pass pauses the job.
+$node->sql(<<SQL);
+CREATE SEQUENCE asked;
+CREATE FUNCTION pass_after(times integer) RETURNS boolean LANGUAGE plpgsql AS
+  'BEGIN IF nextval(''asked'') <= times THEN RAISE serialization_failure; END IF; RETURN true; END';
+SQL
+my $asks = sub { my ($times) = @_; return "'SELECT id, note FROM events WHERE (SELECT pass_after($times))'"; };
+is_whole(submit_stream(source_query => $asks->(2), settings => q('{"retry_delay": "10ms"}')), 'passing error of the query');
+$job = submit_stream(source_query => $asks->(1_000_000), settings => q('{"retry_delay": "10ms", "retry_limit": 3}'));
+$node->reaches($job, 'paused', 'one that does not pass pauses the job');
+is($node->sql("SELECT state_reason FROM stride.jobs WHERE job_id = $job"), 'serialization_failure', 'and is the reason');
+$node->sql("SELECT stride.cancel($job)");
 
 # Two streams where the caps leave room for one worker each, and no room for a reader alone.
 $node->reconfigure('stride.max_workers', 3);
