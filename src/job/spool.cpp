@@ -56,7 +56,7 @@ PlannedStmt *plan_source(const catalog::Job &job, const catalog::WorkTable &tabl
     Query *query = analysis::analyse_stored(table.query);
     require_same_relations(job, table, query);
     require_same_columns(job, work_table, query);
-    table_close(work_table, NoLock);
+    table_close(work_table, AccessShareLock);
     PlannedStmt *plan = walk::plan_parallel(query, table.query);
     return plan;
 }

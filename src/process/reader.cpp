@@ -103,11 +103,10 @@ void end_stream(Reader *reader) {
 }
 
 // The snapshot is held until the end: rows may refer to values that are stored out of line, which vacuum keeps for it.
-void send_rows(Worker *worker, shared::Sender *sender) {
-    catalog::WorkTable table;
+// No lock on tables of ours is: DROP EXTENSION would wait for us, and the workers, for whom we wait, for it.
+void send_rows(Worker *worker, shared::Sender *sender, const catalog::WorkTable &table) {
     pg::begin_transaction();
     MemoryContextSwitchTo(worker->chunk_memory);
-    if (!catalog::find_work_table(worker->job->job_id, &table)) elog(ERROR, "the job has no query");
     PushActiveSnapshot(GetTransactionSnapshot());
     PlannedStmt *plan = job::plan_source(*worker->job, table);
     Reader reader = {{take_row, start_receiver, end_receiver, end_receiver, DestNone},
@@ -139,10 +138,11 @@ void require_few_restarts(const Worker &worker, int64 restarts) {
 
 // Rows that an earlier reader has sent are sent again: brings the splits back to their beginning, and forgets the rows
 // that were kept aside.
-shared::Sender *open_stream(Worker *worker) {
+shared::Sender *open_stream(Worker *worker, catalog::WorkTable *table) {
     const int64 job_id = worker->job->job_id;
     pg::begin_transaction();
     MemoryContextSwitchTo(worker->chunk_memory);
+    if (!catalog::find_work_table(job_id, table)) elog(ERROR, "the job has no query");
     if (catalog::begin_splits_anew(job_id)) {
         catalog::delete_saved_rows(worker->job->source);
         catalog::append_event(job_id, {nullptr, nullptr}, "restart", nullptr, nullptr, "the stream begins anew");
@@ -174,8 +174,9 @@ void run_reader(Worker *worker) {
         MemoryContextReset(worker->chunk_memory);
         shared::Sender *sender = nullptr;
         ErrorData *error = bridge::attempt(worker->chunk_memory, [&] {
-            sender = open_stream(worker);
-            send_rows(worker, sender);
+            catalog::WorkTable table;
+            sender = open_stream(worker, &table);
+            send_rows(worker, sender, table);
         });
         if (error == nullptr) return;
         AbortCurrentTransaction();

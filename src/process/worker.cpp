@@ -97,6 +97,22 @@ void reload_if_altered(Worker *worker) {
         worker->sizer = core::ChunkSizer(worker->job->chunk_rows, worker->settings.chunk_time);
 }
 
+// Ends the worker, and its transaction, when the extension was dropped and made anew since the job was loaded: the
+// job's id is then another job's.  Called when the transaction holds locks on our tables, so that the answer stays
+// true.
+void require_same_extension(const Worker &worker) {
+    if (pg::extension_oid() != worker.extension) proc_exit(0);
+}
+
+// Nobody else would tell a worker that waits.
+void end_if_dropped(const Worker &worker) {
+    MemoryContext previous = CurrentMemoryContext;
+    pg::begin_transaction();
+    require_same_extension(worker);
+    pg::commit_transaction();
+    MemoryContextSwitchTo(previous);
+}
+
 // How many rows the next chunk of the split is to have.
 int64 next_limit(const Worker &worker, const catalog::Split &split) {
     const int64 rows = core::rows_at_retry(worker.sizer.rows(), split.attempts);
@@ -121,16 +137,10 @@ int64 await_turn(Worker *worker, const catalog::Split &split) {
         const TimestampTz from = GetCurrentTimestamp();
         pg::wait_latch(hold.wait_ms, PG_WAIT_EXTENSION);
         shared::count_wait(worker->slot, from, GetCurrentTimestamp());
+        end_if_dropped(*worker);
     }
     if (held) shared::set_waiting_for(worker->slot, nullptr);
     return asked_to_stop(*worker) ? 0 : granted;
-}
-
-// Ends the worker, and its transaction, when the extension was dropped and made anew since the job was loaded: the
-// job's id is then another job's.  Called when the transaction holds locks on our tables, so that the answer stays
-// true.
-void require_same_extension(const Worker &worker) {
-    if (pg::extension_oid() != worker.extension) proc_exit(0);
 }
 
 // The rows of a query are there before anything else is decided, and before others have to wait for us.

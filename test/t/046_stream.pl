@@ -198,5 +198,12 @@ is(segments(), $idle, 'no segment is left');
 is($node->sql('SELECT count(*) ' . process('reader')), 0, 'no reader is left');
 $node->invariants_hold('the invariants hold');
 
+# DROP EXTENSION waits for nobody who waits for it.
+$job = submit_stream();
+$node->wait_until('SELECT ' . rows_done($job) . ' > 100', 'the stream runs');
+$node->sql("SET lock_timeout = '60s'; DROP EXTENSION pg_stride");
+$node->wait_until("SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type ~ 'pg_stride (reader|worker)'", 'its processes end');
+is(segments(), $idle, 'a stream goes with the extension');
+
 $node->stop;
 done_testing();
