@@ -79,7 +79,9 @@ void alter(const Job &job, const Actor &by, Jsonb *arguments) {
     char *detail = JsonbToCString(nullptr, &arguments->root, VARSIZE(arguments));
     catalog::append_event(job.job_id, by, "alter", core::name(job.state), core::name(job.state), detail);
     const Job *altered = catalog::find_job(job.job_id);
-    if (altered->workers > 0) shared::ask_surplus_stop(MyDatabaseId, job.job_id, altered->workers);
+    // A stream loses the rows of a worker that ends early.
+    if (altered->workers > 0 && strcmp(job.walk, "stream") != 0)
+        shared::ask_surplus_stop(MyDatabaseId, job.job_id, altered->workers);
 }
 
 // Not while a retry is at them: it counts on finding them.

@@ -188,6 +188,13 @@ $node->reaches($job, 'paused', 'one that does not pass pauses the job');
 is($node->sql("SELECT state_reason FROM stride.jobs WHERE job_id = $job"), 'serialization_failure', 'and is the reason');
 $node->sql("SELECT stride.cancel($job)");
 
+# Its workers are those that it was planned for: one that ended early would take rows with it.
+$job = submit_stream();
+$node->wait_until('SELECT ' . rows_done($job) . ' > 100', 'the stream runs');
+$node->sql("SELECT stride.alter($job, workers => 1)");
+is_whole($job, 'fewer workers');
+is($node->sql("SELECT count(*) FROM stride.events WHERE event = 'restart' AND job_id = $job"), 0, 'fewer workers: it does not begin anew');
+
 # Two streams where the caps leave room for one worker each, and no room for a reader alone.
 $node->reconfigure('stride.max_workers', 3);
 my @jobs = map { submit_stream(name => "'stream $_'") } 1 .. 2;
