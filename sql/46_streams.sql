@@ -121,6 +121,11 @@ SELECT stride.submit_pipeline('clean', source_query => 'SELECT * FROM measures',
 SELECT stride.submit_pipeline('clean', source_query => 'SELECT * FROM measures', walk => 'stream', on_conflict => 'update', delete_source => true);
 SELECT stride.submit_pipeline('clean', source => 'measures', walk => 'stream', on_conflict => 'update');
 SELECT stride.submit('UPDATE measures SET city = upper(city)', walk => 'stream');
+SELECT stride.submit_pipeline('clean', source_query => 'SELECT * FROM measures', walk => 'stream', on_conflict => 'update', start_at => 'infinity') AS later \gset
+\set VERBOSITY sqlstate
+SELECT stride.alter(:later, settings => '{"max_rows": 10}');
+\set VERBOSITY default
+SELECT stride.cancel(:later), stride.forget(:later);
 
 SELECT item, value FROM stride.explain_pipeline('clean', source_query => 'SELECT * FROM measures', walk => 'stream', on_conflict => 'update')
  WHERE item IN ('source', 'source rows', 'walk', 'delivery');

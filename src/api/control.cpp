@@ -235,10 +235,22 @@ Jsonb *altered(FunctionCallInfo fcinfo, const Outlook &outlook) {
     return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
 }
 
+// As at submission: the next run of a stream would begin anew.
+void refuse_end_of_run(const catalog::Job &job, Jsonb *changed) {
+    const settings::Settings settings = settings::resolve_settings(changed, job.session);
+    if (strcmp(job.walk, "stream") != 0 || (settings.max_rows == 0 && settings.max_run_time == 0)) return;
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("job %lld walks a stream, which cannot go on where it stopped", static_cast<long long>(job.job_id)),
+             errdetail("max_rows and max_run_time end a run before the stream's end."),
+             errhint("Leave them out, or submit the pipeline with walk => 'spool'.")));
+}
+
 Datum alter(FunctionCallInfo fcinfo) {
     const catalog::Job *job = catalog::require_own_job(job_argument(fcinfo));
     const Outlook outlook = outlook_of(*job);
     if (outlook.forgotten || succeeded(outlook.state)) refuse("alter", job->job_id, outlook);
+    if (!PG_ARGISNULL(3)) refuse_end_of_run(*job, settings::check_settings(PG_GETARG_JSONB_P(3), outlook.settings));
     request(job->job_id, "alter", altered(fcinfo, outlook));
     return CStringGetTextDatum(core::name(outlook.state));
 }
