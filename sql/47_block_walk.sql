@@ -76,6 +76,19 @@ SET ROLE stride_blocks_reader;
 CALL stride.run('INSERT INTO blocks.copy SELECT * FROM blocks.heap', name => 'few', walk => 'block', chunk_rows => 100);
 SELECT rows_read = count(*) AS same, min(tenant), max(tenant) FROM blocks.copy, stride.jobs WHERE name = 'few' GROUP BY rows_read;
 
+-- The right to lock it is asked for again when the lock is taken.
+BEGIN;
+SELECT stride.submit('INSERT INTO blocks.copy SELECT * FROM blocks.heap', name => 'late', walk => 'block') IS NOT NULL AS submitted;
+RESET ROLE;
+REVOKE UPDATE ON blocks.heap FROM stride_blocks_reader;
+COMMIT;
+SET ROLE stride_blocks_reader;
+SELECT stride.job_id('late') AS late \gset
+\set VERBOSITY sqlstate
+CALL stride.wait(:late);
+\set VERBOSITY default
+SELECT error_message, error_detail FROM stride.jobs WHERE name = 'late';
+
 -- What it cannot be.
 RESET ROLE;
 REVOKE UPDATE ON blocks.heap FROM stride_blocks_reader;

@@ -12,6 +12,19 @@ bool is_above(Oid relation, Oid other) {
     return list_member_oid(find_all_inheritors(relation, NoLock, nullptr), other);
 }
 
+// What LOCK TABLE asks for, when the job is submitted and whenever its keeper takes the lock.
+void require_lock_right(Oid source) {
+    AclMode rights = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE;
+#if PG_VERSION_NUM >= 170000
+    rights |= ACL_MAINTAIN;
+#endif
+    if (pg_class_aclcheck(source, GetUserId(), rights) != ACLCHECK_OK)
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("permission denied to lock table \"%s\"", get_rel_name(source)),
+                        errdetail("A walk by blocks holds a SHARE lock on its source, as LOCK TABLE does."),
+                        errhint("GRANT UPDATE on the table to role \"%s\".", GetUserNameFromId(GetUserId(), false))));
+}
+
 void lock_in_share_mode(Oid relation) {
     if (ConditionalLockRelationOid(relation, ShareLock)) return;
     const char *name = get_rel_name(relation);
@@ -44,28 +57,24 @@ void check_block_source(const analysis::Statement &statement, bool deletes_sourc
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the statement cannot be run in chunks of blocks"),
              errdetail("It writes the table that is walked, and rows would move to where the walk comes or has been."),
              errhint("Add a primary key, or a unique index over NOT NULL columns, and leave walk out.")));
-    AclMode rights = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE;
-#if PG_VERSION_NUM >= 170000
-    rights |= ACL_MAINTAIN;
-#endif
-    if (pg_class_aclcheck(statement.source, GetUserId(), rights) != ACLCHECK_OK)
-        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                        errmsg("permission denied to lock table \"%s\"", get_rel_name(statement.source)),
-                        errdetail("A walk by blocks holds a SHARE lock on its source, as LOCK TABLE does."),
-                        errhint("GRANT UPDATE on the table to role \"%s\".", GetUserNameFromId(GetUserId(), false))));
+    require_lock_right(statement.source);
 }
 
 List *lock_tree(const catalog::Job &job) {
     lock_in_share_mode(job.source);
     if (!is_there(job.source)) return NIL;
+    require_lock_right(job.source);
     List *locked = list_make1_oid(job.source);
     if (!names_children(job)) return locked;
-    // With the source locked, no table comes or goes beneath it.
-    ListCell *cell;
-    foreach (cell, find_all_inheritors(job.source, NoLock, nullptr)) {
-        if (lfirst_oid(cell) == job.source) continue;
-        lock_in_share_mode(lfirst_oid(cell));
-        if (is_there(lfirst_oid(cell))) locked = lappend_oid(locked, lfirst_oid(cell));
+    // With a table locked, no table comes or goes directly beneath it: until all are, one may further down.
+    for (int before = 0; before < list_length(locked);) {
+        before = list_length(locked);
+        ListCell *cell;
+        foreach (cell, find_all_inheritors(job.source, NoLock, nullptr)) {
+            if (list_member_oid(locked, lfirst_oid(cell))) continue;
+            lock_in_share_mode(lfirst_oid(cell));
+            if (is_there(lfirst_oid(cell))) locked = lappend_oid(locked, lfirst_oid(cell));
+        }
     }
     return locked;
 }

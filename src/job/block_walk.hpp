@@ -16,7 +16,7 @@ bool walks_blocks(const catalog::Job &job);
 void check_block_source(const analysis::Statement &statement, bool deletes_source);
 
 // For the keeper: locks the source and, if it is named without ONLY, all tables below it in SHARE mode for the
-// transaction, without waiting; raises 55P03.  Returns those that are there (List of Oid); NIL if the source is gone.
+// transaction, without waiting; raises 55P03, and 42501 where its owner may not any more.  Returns those that are there (List of Oid); NIL if the source is gone.
 List *lock_tree(const catalog::Job &job);
 
 // That the keeper has the lock now, and so that nobody has written up to now: what was looked at before, and the active
