@@ -44,8 +44,9 @@ const char *full_reason(shared::Take take) {
 // Starts one worker; nullptr on success, else why not.
 const char *start_worker(Queue *queue, const Job &job, shared::Task task) {
     shared::WorkerOrder order = {};
-    // A reader without a worker would only hold a place that a worker needs.
-    const int kept = task == shared::Task::reader ? 1 : 0;
+    // A reader or keeper without a worker would only hold a place that a worker needs.
+    const bool serves = task == shared::Task::reader || task == shared::Task::keeper;
+    const int kept = serves && shared::count_workers(MyDatabaseId, job.job_id) == 0 ? 1 : 0;
     const shared::Caps caps = {settings::max_workers - kept, settings::max_workers_per_job - kept,
                                settings::max_workers_per_role - kept};
     int slot;

@@ -142,6 +142,13 @@ $session->stop;
 $node->reaches($job, 'succeeded', 'the job goes on when the writer has gone');
 copied('every row was copied once, after the writer');
 
+# Two keepers do not take the places of all workers.
+$node->reconfigure('stride.max_workers', 2);
+my ($one, $other) = split(/\|/, $node->sql($tables . "CREATE TABLE other (LIKE t); SELECT stride.submit('INSERT INTO copy SELECT * FROM t', walk => 'block', if_exists => 'new'),"
+	  . " stride.submit('INSERT INTO other SELECT * FROM t', walk => 'block', if_exists => 'new')"));
+$node->reaches($one, 'succeeded', 'the first of two jobs with two places succeeds');
+$node->reaches($other, 'succeeded', 'and so does the second');
+
 # DROP EXTENSION does not wait for the keeper, and ends it.
 $job = start_job();
 $node->set_point('before_commit:wait');
