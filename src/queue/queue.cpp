@@ -214,6 +214,8 @@ long advance_running(Queue *queue, Job *job) {
     const catalog::DroppedIndexCounts dropped = catalog::count_dropped_indexes(job->job_id);
     if (walked && dropped.left == 0) {
         if (dropped.failed > 0) return 0; // the failure came after the look at failures above
+        // So may a TRUNCATE have, and chunks that found nothing any more since.
+        if (obey_failures(job)) return 0;
         if (!catalog::raise_epochs(job->job_id)) return slotless_wait_ms;
         dismiss_keeper(*job);
         STRIDE_TEST_POINT("before_finish");
