@@ -73,6 +73,11 @@ bool begin(Worker *worker) {
         settings::replay_session(worker->job->session);
         // Chunks are parallel among themselves; a parallel plan in each would take the cores twice.
         SetConfigOption("max_parallel_workers_per_gather", "0", PGC_USERSET, PGC_S_SESSION);
+#if PG_VERSION_NUM >= 170000
+        // Meant for clients.  A chunk has its own limit, and what saves rows, sends a stream or builds an index takes
+        // its time, and would end at the same place each time.
+        SetConfigOption("transaction_timeout", "0", PGC_USERSET, PGC_S_SESSION);
+#endif
         apply_settings(worker);
         worker->sizer = core::ChunkSizer(worker->job->chunk_rows, worker->settings.chunk_time);
         pace::begin(&worker->pacer, *worker->job, worker->slot, TopMemoryContext);

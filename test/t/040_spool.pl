@@ -170,6 +170,15 @@ $node->sql('CREATE DATABASE restored TEMPLATE template0');
 	$node->invariants_hold('the invariants hold of a restored job');
 }
 
+# The owner's time limits are for its clients.
+SKIP:
+{
+	skip 'transaction_timeout came with 17', 1 if $node->pg_version < 17;
+	$node->sql("ALTER ROLE app SET transaction_timeout = '200ms'");
+	my $job = $node->sql("$submit('copied', source_query => 'SELECT 1 AS id FROM pg_sleep(1)')");
+	$node->reaches($job, 'succeeded', 'a query that takes longer than transaction_timeout is saved');
+}
+
 # The owner's rights hold up DROP ROLE as rights do, and go with DROP OWNED; the extension takes the table along.
 $node->sql('DROP DATABASE restored WITH (FORCE)');
 like($node->failure_of('REASSIGN OWNED BY app TO CURRENT_USER; DROP ROLE app'), qr/2BP01.*privileges for table stride_work\.spool/s,
