@@ -79,6 +79,18 @@ List *lock_tree(const catalog::Job &job) {
     return locked;
 }
 
+void stay_reader(Oid relation) {
+    LOCKTAG tag;
+    SET_LOCKTAG_RELATION(tag, MyDatabaseId, relation);
+#if PG_VERSION_NUM >= 170000
+    const bool held = LockHeldByMe(&tag, AccessShareLock, false);
+#else
+    const bool held = LockHeldByMe(&tag, AccessShareLock);
+#endif
+    LockRelId id = {relation, MyDatabaseId};
+    if (!held) LockRelationIdForSession(&id, AccessShareLock);
+}
+
 int64 require_keeper(const catalog::Job &job) {
     if (const int64 keeper = shared::keeper_of(MyDatabaseId, job.job_id)) return keeper;
     ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),

@@ -19,6 +19,10 @@ void check_block_source(const analysis::Statement &statement, bool deletes_sourc
 // transaction, without waiting; raises 55P03, and 42501 where its owner may not any more.  Returns those that are there (List of Oid); NIL if the source is gone.
 List *lock_tree(const catalog::Job &job);
 
+// For a worker: holds AccessShareLock on the table as a session, from its first chunk until one fails. What waits for the
+// keeper, ALTER TABLE say, would else keep the next chunk out, and so wait in vain.
+void stay_reader(Oid relation);
+
 // That the keeper has the lock now, and so that nobody has written up to now: what was looked at before, and the active
 // snapshot, show the table as it was when the job was planned.  Raises 55006, for another try, if not; returns the
 // keeper's cookie.

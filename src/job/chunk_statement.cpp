@@ -97,6 +97,7 @@ void ChunkStatement::lock_and_check(const catalog::Split &split) {
     Datum *relations;
     int count;
     deconstruct_array(job.relations, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &relations, nullptr, &count);
+    if (walks_blocks(job)) stay_reader(job.source);
     for (int i = 0; i < count; i++) {
         const Oid relation = DatumGetObjectId(relations[i]);
         LockRelationOid(relation, chunk_lock_mode(job, relation));
@@ -105,6 +106,7 @@ void ChunkStatement::lock_and_check(const catalog::Split &split) {
     }
     // A leaf after its parent, as everybody locks them.
     const catalog::LeafInTree found = catalog::find_leaf(job.job_id, split.leaf);
+    if (walks_blocks(job)) stay_reader(found.leaf.relation);
     LockRelationOid(found.leaf.relation, chunk_lock_mode(job, job.source));
     require_same_tree(job, found, settings);
     leaf = split.leaf;

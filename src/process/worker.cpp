@@ -41,7 +41,9 @@ using shared::Stop;
 
 constexpr int crashes_to_pause = 2;
 
+// Nothing but an abort gives a session's locks on tables back by itself, not even the end of its process.
 void leave_slot(int, Datum slot) {
+    LockReleaseAll(DEFAULT_LOCKMETHOD, true);
     shared::detach_slot(reinterpret_cast<shared::WorkerSlot *>(DatumGetPointer(slot)));
 }
 

@@ -46,7 +46,7 @@ sub copied { my ($name) = @_; local $Test::Builder::Level = $Test::Builder::Leve
 my $job = start_job();
 my $writer = $node->start_sql("INSERT INTO t VALUES (5001, 'late')");
 $node->wait_until("SELECT count(*) = 1 FROM pg_locks WHERE relation = 't'::regclass AND NOT granted", 'the writer waits');
-is($node->sql("SELECT string_agg(DISTINCT mode, ' ') FROM pg_locks WHERE relation = 't'::regclass AND granted"), 'ShareLock', 'readers need not wait');
+is($node->sql("SELECT string_agg(DISTINCT mode, ' ') FROM pg_locks WHERE relation = 't'::regclass AND granted"), 'AccessShareLock ShareLock', 'readers need not wait');
 is($node->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_stride keeper' AND xact_start IS NULL AND backend_xmin IS NULL"), '1', 'who keeps the lock holds no snapshot');
 $node->set_point(undef);
 $node->reaches($job, 'succeeded', 'the job succeeds while the writer waits');
@@ -54,6 +54,15 @@ $writer->finish;
 is($node->sql('SELECT count(*) FROM copy'), '1800', 'the row that came late is not in the copy');
 $node->wait_until("SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_stride keeper'", 'the keeper ends');
 is($node->sql("SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass"), '0', 'no lock is left');
+
+# Nor does who waits for a stronger lock keep the job from its end, for which it waits.
+$job = start_job();
+my $change = $node->start_sql('ALTER TABLE t ADD COLUMN late integer');
+$node->wait_until("SELECT count(*) = 1 FROM pg_locks WHERE relation = 't'::regclass AND NOT granted", 'the command waits');
+$node->set_point(undef);
+$node->reaches($job, 'succeeded', 'the job succeeds while ALTER TABLE waits');
+$change->finish;
+is($node->sql('SELECT count(*) FROM copy'), '1800', 'every row was copied');
 
 # What happens while it is paused, and what becomes of it: rows that came end it, others may go.
 for my $case (
