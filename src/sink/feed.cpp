@@ -82,6 +82,44 @@ FeedKey conflict_key(const PlannedStmt *plan, const ModifyTable *modify) {
     return found ? key : FeedKey{};
 }
 
+// The column of the scanned table that an expression of an index scan's target list is; 0 if it is none.
+AttrNumber scanned_column(const IndexScan *scan, AttrNumber number) {
+    ListCell *cell;
+    foreach (cell, scan->scan.plan.targetlist) {
+        const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+        if (entry->resno != number || !IsA(entry->expr, Var)) continue;
+        const Var *var = reinterpret_cast<const Var *>(entry->expr);
+        return var->varno == static_cast<int>(scan->scan.scanrelid) ? var->varattno : 0;
+    }
+    return 0;
+}
+
+bool has_array_condition(const IndexScan *scan) {
+    ListCell *cell;
+    foreach (cell, scan->indexqual)
+        if (IsA(lfirst(cell), ScalarArrayOpExpr)) return true;
+    return false;
+}
+
+bool same_order(const FeedKey &one, const FeedKey &other, int column) {
+    return one.operators[column] == other.operators[column] && one.collations[column] == other.collations[column] &&
+           one.nulls_first[column] == other.nulls_first[column];
+}
+
+// Whether the rows come from a scan of a unique index over just these columns, as when a table is walked by the key that
+// the target has too: they are in order, and no two are the same.  Conditions with arrays may be tried value by value.
+bool comes_in_order(const Plan *input, const FeedKey &key) {
+    if (!IsA(input, IndexScan)) return false;
+    const IndexScan *scan = reinterpret_cast<const IndexScan *>(input);
+    FeedKey scanned;
+    if (!ScanDirectionIsForward(scan->indexorderdir) || has_array_condition(scan)) return false;
+    if (!key_of_index(scan->indexid, &scanned) || scanned.columns != key.columns) return false;
+    if (key.nulls_are_equal && !scanned.nulls_are_equal) return false;
+    for (int i = 0; i < key.columns; i++)
+        if (scanned_column(scan, key.numbers[i]) != scanned.numbers[i] || !same_order(key, scanned, i)) return false;
+    return true;
+}
+
 List *store_key(const FeedKey &key, bool keeps_last) {
     List *numbers = NIL;
     List *operators = NIL;
@@ -286,8 +324,10 @@ void add_feed(PlannedStmt *plan, bool keeps_last) {
     if (plan->commandType != CMD_INSERT || !IsA(plan->planTree, ModifyTable)) return;
     ModifyTable *modify = castNode(ModifyTable, plan->planTree);
     if (has_junk(outerPlan(modify)->targetlist)) return;
+    const FeedKey key = conflict_key(plan, modify);
+    const bool sorts = key.columns > 0 && !comes_in_order(outerPlan(modify), key);
     CustomScan *feed = feed_over(outerPlan(modify));
-    feed->custom_private = store_key(conflict_key(plan, modify), keeps_last);
+    feed->custom_private = store_key(sorts ? key : FeedKey{}, keeps_last);
     outerPlan(modify) = &feed->scan.plan;
 }
 
