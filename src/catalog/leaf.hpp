@@ -16,7 +16,7 @@ struct Leaf {
     Oid key_index; // InvalidOid without a key
     char *key_index_name;
     char *key_definition;
-    char *shape;       // walk/shape.hpp
+    char *shape;       // walk/key.hpp
     uint64 locked_xid; // of a block walk: the oldest transaction when the table was locked, walk/block.hpp; else 0
 };
 

@@ -7,7 +7,6 @@
 #include "job/worklist.hpp"
 #include "walk/block.hpp"
 #include "walk/peek.hpp"
-#include "walk/shape.hpp"
 
 namespace stride::job {
 namespace {

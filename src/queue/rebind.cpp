@@ -6,7 +6,7 @@
 #include "catalog/split.hpp"
 #include "catalog/work_table.hpp"
 #include "job/worklist.hpp"
-#include "walk/shape.hpp"
+#include "walk/key.hpp"
 
 namespace stride::queue {
 namespace {

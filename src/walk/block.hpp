@@ -20,7 +20,7 @@ Key block_key(Oid relation, Oid source);
 Sample sample_blocks(Relation relation, const Key &key, int wanted);
 
 // The file that the places are in, which a rewrite of the table (VACUUM FULL, CLUSTER, TRUNCATE) replaces: a part of
-// the key's shape (walk/shape.hpp).
+// the key's shape (walk/key.hpp).
 char *file_of(Oid relation);
 
 // The oldest transaction that runs now, as a full id.  With SHARE on a table held, no row of it is by that one or a

@@ -118,4 +118,10 @@ void text_to_values(const Key &key, KeyText stored, Datum *values);
 // As key_to_text, for many keys in a row: the caller has pinned the output settings.
 KeyText encode_key(const Key &key, const Datum *values);
 
+// What a job relies on in its source, in words, so that it compares equal after a restore: "id bigint; name text
+// COLLATE "en_US" version 153.14", each key column's name, type, direction and, where they are not the usual ones, the
+// operators that it is ordered by and the collation with the version its provider has now.  Behind them the policies
+// that decide which rows of the source `owner` sees, if any do.  palloc'd.
+char *key_shape(const Key &key, Oid owner);
+
 } // namespace stride::walk
