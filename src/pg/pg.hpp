@@ -56,6 +56,7 @@ extern "C" {
 #include "access/tupconvert.h"
 #include "access/tupdesc.h"
 #include "access/twophase.h"
+#include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogdefs.h"

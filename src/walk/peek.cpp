@@ -3,6 +3,7 @@
 #include "walk/peek.hpp"
 
 #include "pg/session.hpp"
+#include "walk/index_pages.hpp"
 #include "walk/plan.hpp"
 
 namespace stride::walk {
@@ -208,6 +209,7 @@ bool look_ahead_sorts(Relation source, const Key &key) {
 }
 
 Peek peek(Relation source, const Key &key, const KeyRange &range, int64 limit) {
+    if (pages_suffice(key, range)) return peek_pages(key, range, limit);
     LastKey last;
     prepare_last_key(key, &last);
     last.most = limit;
