@@ -16,16 +16,16 @@ CREATE TABLE got (id bigint, name text, amount numeric);
 CREATE FUNCTION of_view(m mailed) RETURNS text LANGUAGE sql AS $$SELECT m.email || m.amount$$;
 
 -- Runs a statement in one piece and in chunks, and prints how many rows differ, and what drove it.
-CREATE PROCEDURE compare(query text, source text DEFAULT NULL) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE compare(query text, source text DEFAULT NULL, walk text DEFAULT 'auto') LANGUAGE plpgsql AS $$
 DECLARE
     differences bigint;
     outcome text;
 BEGIN
     TRUNCATE got;
     COMMIT;
-    CALL stride.run('INSERT INTO keyless.got ' || query, source => source, chunk_rows => 83, if_exists => 'new');
-    SELECT format('%s by %s, key %s, %s read, %s written', state, walk, key, rows_read, rows_written) INTO outcome
-    FROM stride.jobs ORDER BY job_id DESC LIMIT 1;
+    CALL stride.run('INSERT INTO keyless.got ' || query, source => source, walk => walk, chunk_rows => 83, if_exists => 'new');
+    SELECT format('%s by %s, key %s, %s read, %s written', state, j.walk, key, rows_read, rows_written) INTO outcome
+    FROM stride.jobs AS j ORDER BY job_id DESC LIMIT 1;
     EXECUTE format('SELECT count(*) FROM ((TABLE got EXCEPT ALL (%1$s)) UNION ALL ((%1$s) EXCEPT ALL TABLE got)) AS d', query)
     INTO differences;
     RAISE WARNING '%, % differences', outcome, differences;
@@ -48,6 +48,29 @@ CALL compare('SELECT s.id, s.city, s.amount FROM (SELECT m.*, c.city FROM mailed
 CALL compare('SELECT m.id, c.city, m.amount FROM mailed AS m LEFT JOIN customers AS c USING (customer)');
 CALL compare('SELECT id, upper(email), amount FROM (WITH w AS (SELECT * FROM mailed OFFSET 0) SELECT * FROM w) AS s');
 CALL compare('SELECT k.id, l.name, k.amount FROM kept AS k, LATERAL (SELECT k.email || g AS name FROM generate_series(1, 3) AS g) AS l', 'k');
+
+-- Asked for by walk => 'spool': the rows of a table that has no key, and those of a whole query that cannot be cut.
+CREATE TABLE heap AS SELECT id, email, amount FROM orders;
+CREATE TABLE heaps (id int, part int) PARTITION BY LIST (part);
+CREATE TABLE heaps_1 PARTITION OF heaps (PRIMARY KEY (id)) FOR VALUES IN (1);
+CREATE TABLE heaps_2 PARTITION OF heaps FOR VALUES IN (2);
+INSERT INTO heaps SELECT id, id % 2 + 1 FROM orders;
+CALL compare('SELECT id, email, amount FROM heap WHERE amount > 20', walk => 'spool');
+CALL compare('SELECT id, part::text, 1 FROM heaps', walk => 'spool');
+CALL compare('SELECT id, email, amount FROM orders', walk => 'spool');
+CALL compare('SELECT id, ''x'', amount FROM orders ORDER BY amount DESC, id LIMIT 500', walk => 'spool');
+CALL compare('SELECT DISTINCT amount, email, amount FROM orders JOIN customers USING (customer)', walk => 'spool');
+CALL compare('SELECT row_number() OVER (ORDER BY email), email, sum(amount) OVER (PARTITION BY customer) FROM orders', walk => 'spool');
+CALL compare('SELECT id, city, amount FROM orders FULL JOIN customers USING (customer) UNION ALL SELECT 1, ''one'', 1', walk => 'spool');
+CALL compare('SELECT * FROM (WITH RECURSIVE r (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM r WHERE id < 200) SELECT id, ''recursive'', count(*) FROM r GROUP BY id) AS s', walk => 'spool');
+TRUNCATE got;
+CALL stride.run('WITH RECURSIVE r (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM r WHERE id < 200), s AS (SELECT id FROM r WHERE id > 100)
+    INSERT INTO got (id, name, amount) SELECT s.id, ''both'', r.id FROM r JOIN s USING (id)', walk => 'spool', chunk_rows => 30);
+SELECT count(*), min(id), max(name) FROM got;
+CALL stride.run_pipeline('got', source => 'heap', walk => 'spool', transform_query => 'SELECT id, email AS name FROM chunk WHERE amount > 90', chunk_rows => 83);
+SELECT walk, rows_read FROM stride.jobs ORDER BY job_id DESC LIMIT 1;
+SELECT item, regexp_replace(value, 'spool_\d+', 'spool_N', 'g') AS value
+FROM stride.explain('INSERT INTO got SELECT id, ''x'', 1 + 1 FROM orders LIMIT 10', walk => 'spool') WHERE item IN ('source query', 'chunk statement');
 
 -- What is saved is what the statement reads, and meets what it asks of these rows alone.
 SELECT item, regexp_replace(regexp_replace(value, 'spool_\d+', 'spool_N', 'g'), 'about \d+ kB for \d+', 'about N kB for N') AS value

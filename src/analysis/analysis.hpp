@@ -83,8 +83,10 @@ const Candidate *choose_driver(Query *query, List *found, const AnalysisOptions 
 
 // What would drive an INSERT .. SELECT or SELECT that takes its rows from where no key is: a foreign table, or one with
 // such a table beneath it that is read, or, where no table can drive the statement, a view, function or list of values.
+// Where it `spools`, as the submitter has said, also a table without an index that could be a key, and at last the SELECT
+// of an INSERT itself, whatever stands in the way of parts of it.
 // nullptr if a table with a key is to drive it, or nothing can.  Raises as choose_driver() does for the place of it.
-const Candidate *choose_keyless_driver(Query *query, const char *source_alias);
+const Candidate *choose_keyless_driver(Query *query, const char *source_alias, bool spools);
 
 // ---- safety.cpp: the refusals.  All raise 0A000 unless said otherwise, with DETAIL and HINT.
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "analysis/analysis.hpp"
+#include "walk/key.hpp"
 #include "walk/plan.hpp"
 
 namespace stride::analysis {
@@ -158,57 +159,67 @@ double relation_pages(const RangeTblEntry *rte) {
     return pages;
 }
 
-[[noreturn]] void refuse_obstacle(const Candidate &candidate) {
-    const char *alias = entry_of(candidate)->eref->aliasname;
-    const char *name = entry_of(candidate)->rtekind == RTE_RELATION ? relation_name(entry_of(candidate)->relid)
-                                                                    : psprintf("\"%s\"", alias);
-    switch (candidate.obstacle) {
+struct Refusal {
+    char *detail;
+    const char *hint;
+};
+
+// The driving relation's name is put into the detail.
+Refusal describe(Obstacle obstacle, const char *name) {
+    switch (obstacle) {
     case Obstacle::set_operation:
-        refuse(
-            psprintf("UNION, INTERSECT or EXCEPT stands over the driving relation %s.", name),
-            "Submit each branch of a UNION ALL as a job of its own; the other set operations need all rows at once.");
+        return {psprintf("UNION, INTERSECT or EXCEPT stands over the driving relation %s.", name),
+                "Submit each branch of a UNION ALL as a job of its own; the other set operations need all rows at "
+                "once."};
     case Obstacle::limit:
-        refuse(
+        return {
             psprintf("LIMIT or OFFSET stands over the driving relation %s, and would be applied to each chunk.", name),
-            "Remove it, or say which rows are meant by a condition on the key in WHERE.");
+            "Remove it, or say which rows are meant by a condition on the key in WHERE."};
     case Obstacle::distinct:
-        refuse(psprintf("DISTINCT stands over the driving relation %s, and would be applied to each chunk.", name),
-               "Insert into a table with a unique key with ON CONFLICT DO NOTHING instead of DISTINCT.");
+        return {psprintf("DISTINCT stands over the driving relation %s, and would be applied to each chunk.", name),
+                "Insert into a table with a unique key with ON CONFLICT DO NOTHING instead of DISTINCT."};
     case Obstacle::window:
-        refuse(psprintf("A window function stands over the driving relation %s, and would see one chunk's rows only.",
-                        name),
-               "Compute the window function into a table first, then drive the job from that table.");
+        return {psprintf("A window function stands over the driving relation %s, and would see one chunk's rows only.",
+                         name),
+                "Compute the window function into a table first, then drive the job from that table."};
     case Obstacle::having:
-        refuse(psprintf("HAVING stands over the driving relation %s, and would judge one chunk's rows only.", name),
-               "Insert the groups with ON CONFLICT DO UPDATE, then remove with a second statement those that HAVING "
-               "excludes.");
+        return {psprintf("HAVING stands over the driving relation %s, and would judge one chunk's rows only.", name),
+                "Insert the groups with ON CONFLICT DO UPDATE, then remove with a second statement those that HAVING "
+                "excludes."};
     case Obstacle::aggregate:
-        refuse(
-            psprintf(
-                "An aggregate or GROUP BY stands over the driving relation %s, and would see one chunk's rows only.",
-                name),
-            "Use INSERT .. SELECT .. GROUP BY .. ON CONFLICT DO UPDATE with a SET that merges partial results, such as "
-            "SET total = t.total + excluded.total.");
+        return {psprintf("An aggregate or GROUP BY stands over the driving relation %s, and would see one chunk's rows "
+                         "only.",
+                         name),
+                "Use INSERT .. SELECT .. GROUP BY .. ON CONFLICT DO UPDATE with a SET that merges partial results, "
+                "such as SET total = t.total + excluded.total."};
     case Obstacle::outer_join:
-        refuse(
-            psprintf(
-                "The driving relation %s is on the nullable side of an outer join: a chunk without a match would add "
-                "rows of NULLs.",
-                name),
-            "Drive by the table on the other side of the join: name its alias in the argument \"source\"; a FULL JOIN "
-            "has "
-            "no such side, write it as a LEFT JOIN and an INSERT of the rows without a match.");
+        return {psprintf("The driving relation %s is on the nullable side of an outer join: a chunk without a match "
+                         "would add rows of NULLs.",
+                         name),
+                "Drive by the table on the other side of the join: name its alias in the argument \"source\"; a FULL "
+                "JOIN has no such side, write it as a LEFT JOIN and an INSERT of the rows without a match."};
     case Obstacle::shared_cte:
-        refuse(psprintf("The driving relation %s is read in a WITH query that is referred to more than once.", name),
-               "Write the WITH query as a subquery where the driving rows come from.");
+        return {psprintf("The driving relation %s is read in a WITH query that is referred to more than once.", name),
+                "Write the WITH query as a subquery where the driving rows come from."};
     case Obstacle::recursive_cte:
-        refuse(psprintf("The driving relation %s is read in a recursive WITH query.", name),
-               "Fill a table with the result of the recursion first, then drive the job from that table.");
+        return {psprintf("The driving relation %s is read in a recursive WITH query.", name),
+                "Fill a table with the result of the recursion first, then drive the job from that table."};
     case Obstacle::none:
         break;
     }
-    elog(ERROR, "no obstacle at the driving relation \"%s\"", alias);
+    elog(ERROR, "no obstacle at the driving relation %s", name);
     pg_unreachable();
+}
+
+// `may_spool`: the rows of the whole query could be saved instead.
+[[noreturn]] void refuse_obstacle(const Candidate &candidate, bool may_spool) {
+    const RangeTblEntry *rte = entry_of(candidate);
+    const Refusal refusal =
+        describe(candidate.obstacle,
+                 rte->rtekind == RTE_RELATION ? relation_name(rte->relid) : psprintf("\"%s\"", rte->eref->aliasname));
+    refuse(refusal.detail,
+           may_spool ? psprintf("%s Or have the rows of the whole query saved first, by walk => 'spool'.", refusal.hint)
+                     : refusal.hint);
 }
 
 // The largest table of those that may drive the statement, or of those that something stands in the way of.
@@ -244,9 +255,18 @@ bool reads_foreign_child(Query *query, const RangeTblEntry *rte) {
     return false;
 }
 
-// No index can be looked for: it is no table of this server, or has a part that is none.
-bool is_keyless(Query *query, const RangeTblEntry *rte) {
-    return !is_table(rte) || rte->relkind == RELKIND_FOREIGN_TABLE || reads_foreign_child(query, rte);
+// No index can be looked for, as it is no table of this server, or has a part that is none; or there is none, where that
+// is no reason to turn the statement away.
+bool is_keyless(Query *query, const RangeTblEntry *rte, bool spools) {
+    return !is_table(rte) || rte->relkind == RELKIND_FOREIGN_TABLE || reads_foreign_child(query, rte) ||
+           (spools && walk::lacks_key(rte->relid, rte->inh));
+}
+
+// The SELECT of an INSERT as what drives it.
+const Candidate *whole_query(Query *query) {
+    Candidate *candidate = static_cast<Candidate *>(palloc(sizeof(Candidate)));
+    *candidate = Candidate{query, linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex, Obstacle::none};
+    return candidate;
 }
 
 char *list_aliases(List *found) {
@@ -279,7 +299,7 @@ const Candidate *choose_named(List *found, const char *alias, bool own_levels) {
                  errmsg("source \"%s\" is not a table reference that can drive the statement", alias),
                  errdetail("The statement can be driven by these table references: %s.", list_aliases(found)),
                  errhint("Name one of them, by its alias, in the argument \"source\", or leave the argument out.")));
-    if (chosen->obstacle != Obstacle::none && !own_levels) refuse_obstacle(*chosen);
+    if (chosen->obstacle != Obstacle::none && !own_levels) refuse_obstacle(*chosen, false);
     return chosen;
 }
 
@@ -331,11 +351,11 @@ const Candidate *choose_driver(Query *query, List *found, const AnalysisOptions 
     if (found == NIL) refuse_no_table(query);
     if (options.source_alias != nullptr) return choose_named(found, options.source_alias, options.own_levels);
     const Candidate *chosen = largest(found, false);
-    if (chosen == nullptr) refuse_obstacle(*largest(found, true));
+    if (chosen == nullptr) refuse_obstacle(*largest(found, true), query->commandType == CMD_INSERT);
     return chosen;
 }
 
-const Candidate *choose_keyless_driver(Query *query, const char *source_alias) {
+const Candidate *choose_keyless_driver(Query *query, const char *source_alias, bool spools) {
     const Collector collector = collect(query);
     const Candidate *chosen = nullptr;
     if (source_alias != nullptr) {
@@ -347,10 +367,11 @@ const Candidate *choose_keyless_driver(Query *query, const char *source_alias) {
             const Candidate *other = static_cast<Candidate *>(lfirst(cell));
             if (chosen == nullptr && other->obstacle == Obstacle::none) chosen = other;
         }
+        if (chosen == nullptr && spools && query->commandType == CMD_INSERT) return whole_query(query);
         if (chosen == nullptr && collector.found == NIL && collector.others != NIL)
-            refuse_obstacle(*static_cast<Candidate *>(linitial(collector.others)));
+            refuse_obstacle(*static_cast<Candidate *>(linitial(collector.others)), query->commandType == CMD_INSERT);
     }
-    return chosen == nullptr || !is_keyless(query, entry_of(*chosen)) ? nullptr : chosen;
+    return chosen == nullptr || !is_keyless(query, entry_of(*chosen), spools) ? nullptr : chosen;
 }
 
 RangeTblEntry *entry_of(const Driver &driver) {

@@ -40,7 +40,8 @@ void move_permissions(Query *query, RangeTblEntry *outer, Query *subquery, Range
 #endif
 }
 
-// The columns of a table reference in their own places: those that were saved from the work table, else NULL.
+// The columns of a table reference in their own places: those that were saved from the work table, literals without a
+// type as they are, else NULL.
 List *columns_from(Relation work_table, RangeTblEntry *entry, const List *saved) {
     List *columns = NIL;
     List *names;
@@ -54,6 +55,8 @@ List *columns_from(Relation work_table, RangeTblEntry *entry, const List *saved)
                 TupleDescAttr(RelationGetDescr(work_table), catalog::ordinal_attno + taken++);
             value = reinterpret_cast<Node *>(
                 makeVar(1, column->attnum, column->atttypid, column->atttypmod, column->attcollation, 0));
+        } else if (exprType(value) == UNKNOWNOID && entry->rtekind == RTE_SUBQUERY) {
+            value = reinterpret_cast<Node *>(get_tle_by_resno(entry->subquery->targetList, number)->expr);
         } else {
             value = reinterpret_cast<Node *>(makeNullConst(exprType(value), exprTypmod(value), exprCollation(value)));
         }

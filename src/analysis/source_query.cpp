@@ -59,7 +59,8 @@ void require_storable(TupleDesc columns) {
     }
 }
 
-// The columns of a table reference that the statement reads, where that is known; else all.
+// The columns of a table reference that the statement reads, where that is known; else all.  A literal that has no type
+// yet is not saved.
 List *read_columns(Query *level, int rtindex) {
     RangeTblEntry *entry = entry_at(level, rtindex);
     const Bitmapset *selected = nullptr;
@@ -77,6 +78,7 @@ List *read_columns(Query *level, int rtindex) {
     List *columns = columns_of(entry, rtindex, &names);
     for (int number = 1; number <= list_length(columns); number++)
         if (IsA(list_nth(columns, number - 1), Var) &&
+            exprType(static_cast<Node *>(list_nth(columns, number - 1))) != UNKNOWNOID &&
             (all || bms_is_member(number - FirstLowInvalidHeapAttributeNumber, selected)))
             numbers = lappend_int(numbers, number);
     return numbers;
@@ -91,9 +93,32 @@ bool judges_alone(Node *condition, int rtindex) {
            !find_node(condition, [](Node *node) { return IsA(node, Var) && castNode(Var, node)->varlevelsup > 0; });
 }
 
+bool is_taken(const List *names, const char *name) {
+    ListCell *cell;
+    foreach (cell, names)
+        if (strcmp(strVal(lfirst(cell)), name) == 0) return true;
+    return false;
+}
+
+// Makes the SELECT of an INSERT an item of FROM, with a name of its own for each column.
+void make_from_item(RangeTblEntry *entry) {
+    List *names = NIL;
+    ListCell *cell;
+    foreach (cell, entry->eref->colnames) {
+        char *name = strVal(lfirst(cell));
+        if (strcmp(name, "?column?") == 0 || is_taken(names, name))
+            name = psprintf("column_%d", list_length(names) + 1);
+        names = lappend(names, makeString(name));
+    }
+    entry->alias = makeAlias("query", names);
+    entry->eref = makeAlias("query", names);
+    entry->inFromCl = true;
+}
+
 // The rows of a table reference that meet the conditions on it alone.
 Query *select_rows(Query *level, int rtindex, const List *numbers) {
     RangeTblEntry *entry = static_cast<RangeTblEntry *>(copyObjectImpl(entry_at(level, rtindex)));
+    if (entry->rtekind == RTE_SUBQUERY) make_from_item(entry);
     List *conditions = NIL;
     ListCell *cell;
     foreach (cell, make_ands_implicit(reinterpret_cast<Expr *>(level->jointree->quals)))
@@ -108,16 +133,25 @@ Query *select_rows(Query *level, int rtindex, const List *numbers) {
         columns = lappend(columns, makeTargetEntry(static_cast<Expr *>(list_nth(all, lfirst_int(cell) - 1)),
                                                    static_cast<AttrNumber>(list_length(columns) + 1),
                                                    strVal(list_nth(names, lfirst_int(cell) - 1)), false));
-    return select_from(list_make1(entry), columns, condition);
+    Query *query = select_from(list_make1(entry), columns, condition);
+    if (entry->rtekind == RTE_SUBQUERY) {
+        query->cteList = static_cast<List *>(copyObjectImpl(level->cteList));
+        query->hasRecursive = level->hasRecursive;
+    }
+    return query;
 }
 
-void refuse_locked_rows(const Query *level, int rtindex) {
+// Locked by the level, or within what is saved.
+void refuse_locked_rows(const Query *level, int rtindex, Query *rows) {
+    bool locked = false;
     ListCell *cell;
     foreach (cell, level->rowMarks)
-        if (static_cast<int>(lfirst_node(RowMarkClause, cell)->rti) == rtindex)
-            refuse("It locks the rows of the source, which are saved first: they would be free again before they are "
-                   "walked.",
-                   "Remove FOR UPDATE or FOR SHARE.");
+        locked = locked || static_cast<int>(lfirst_node(RowMarkClause, cell)->rti) == rtindex;
+    for_each_query(rows, [&locked](const Query *part) { locked = locked || part->rowMarks != NIL; });
+    if (locked)
+        refuse("It locks the rows of the source, which are saved first: they would be free again before they are "
+               "walked.",
+               "Remove FOR UPDATE or FOR SHARE.");
 }
 
 SourceQuery source_query_of(Query *query, bool with_frozen_time) {
@@ -131,19 +165,20 @@ SourceQuery source_query_of(Query *query, bool with_frozen_time) {
 
 } // namespace
 
-KeylessStatement *find_keyless(const Parsed &parsed, const char *source_alias, bool with_frozen_time) {
+KeylessStatement *find_keyless(const Parsed &parsed, const char *source_alias, bool spools, bool with_frozen_time) {
     Query *query = analyse_raw(parsed);
     if (query->commandType != CMD_INSERT && query->commandType != CMD_SELECT) return nullptr;
     refuse_values(query);
-    const Candidate *driver = choose_keyless_driver(query, source_alias);
+    const Candidate *driver = choose_keyless_driver(query, source_alias, spools);
     if (driver == nullptr) return nullptr;
     check_privileges(query);
     refuse_private_relations(named_relations(query), InvalidOid);
     refuse_temporary_functions(query);
+    refuse_modifying_ctes(query);
     refuse_system_columns(driver->level, driver->rtindex);
-    refuse_locked_rows(driver->level, driver->rtindex);
     List *columns = read_columns(driver->level, driver->rtindex);
     Query *rows = select_rows(driver->level, driver->rtindex, columns);
+    refuse_locked_rows(driver->level, driver->rtindex, rows);
     if (!stands_alone(rows))
         refuse(psprintf("The rows of \"%s\", which would drive it, are others for each row of the levels around it.",
                         entry_of(*driver)->eref->aliasname),

@@ -98,8 +98,9 @@ struct KeylessStatement {
     SourceQuery rows; // gives these columns of the rows that meet the conditions on them alone
 };
 
-// Judges what is saved as analyse_source_query() does.  nullptr where the statement is not such a one.
-KeylessStatement *find_keyless(const Parsed &parsed, const char *source_alias, bool with_frozen_time);
+// Judges what is saved as analyse_source_query() does.  nullptr where the statement is not such a one.  With `spools` the
+// submitter has asked for rows to be saved, whatever it takes.
+KeylessStatement *find_keyless(const Parsed &parsed, const char *source_alias, bool spools, bool with_frozen_time);
 
 // The statement, consumed, as one that reads the rows from their work table, which goes by its own name there.
 Parsed read_from(const KeylessStatement &statement, Oid work_table);

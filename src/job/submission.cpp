@@ -225,8 +225,8 @@ bool may_save_driver(const Work &work, const Arguments &arguments) {
 
 // Makes a statement that is driven by what has no key one over a work table.
 void save_driver(Work *work, const Arguments &arguments, bool with_frozen_time) {
-    const analysis::KeylessStatement *keyless =
-        analysis::find_keyless(work->parsed, arguments.source_alias, with_frozen_time);
+    const analysis::KeylessStatement *keyless = analysis::find_keyless(
+        work->parsed, arguments.source_alias, strcmp(arguments.walk, "spool") == 0, with_frozen_time);
     if (keyless == nullptr) return;
     work->work_table = make_work_table(keyless->rows);
     work->source_alias = get_rel_name(work->work_table->relation);

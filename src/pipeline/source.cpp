@@ -7,6 +7,7 @@
 #include "pipeline/columns.hpp"
 #include "pipeline/tree.hpp"
 #include "pipeline/user_sql.hpp"
+#include "walk/key.hpp"
 
 namespace stride::pipeline {
 namespace {
@@ -75,6 +76,9 @@ char *qualified_name(Relation relation) {
 bool saves_rows(const Arguments &arguments, const job::Arguments &common) {
     if (arguments.source_query != nullptr) return true;
     const char kind = get_rel_relkind(arguments.source);
+    const bool is_table = kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+    if (is_table && common.key == nullptr && common.walk != nullptr && strcmp(common.walk, "spool") == 0)
+        return walk::lacks_key(arguments.source, true);
     return kind == RELKIND_VIEW || kind == RELKIND_MATVIEW || (kind == RELKIND_FOREIGN_TABLE && common.key == nullptr);
 }
 

@@ -16,7 +16,8 @@ struct Source {
     const catalog::WorkTable *work_table; // nullptr = a table
 };
 
-// Whether the rows are saved first: those of source_query, of a view, of a foreign table without a key.
+// Whether the rows are saved first: those of source_query, of a view, of a foreign table without a key; with walk =>
+// 'spool' also those of a table that has no key.
 bool saves_rows(const Arguments &arguments, const job::Arguments &common);
 
 // Opens the source; where its rows are saved, makes the work table, still empty, in the current transaction.  Raises

@@ -259,7 +259,19 @@ bool better(const Key &candidate, bool candidate_primary, const Key &best, bool 
              errmsg("\"%s\" has no key to walk it by", RelationGetRelationName(relation)),
              reasons > 0 ? errdetail_internal("%s", detail->data) : errdetail("It has no index."),
              errhint("Add a primary key, or a unique index over NOT NULL columns; or walk it by walk => 'block', "
-                     "where nobody can write it until the job has ended.")));
+                     "where nobody can write it until the job has ended; or have the rows of an INSERT .. SELECT saved "
+                     "first by walk => 'spool'.")));
+}
+
+bool has_key(Relation relation, Oid source) {
+    bool found = false;
+    ListCell *cell;
+    foreach (cell, RelationGetIndexList(relation)) {
+        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        found = found || flaw_of(relation, source, index) == Flaw::none;
+        index_close(index, NoLock);
+    }
+    return found;
 }
 
 } // namespace
@@ -297,6 +309,18 @@ Key choose_key(Relation relation, Oid source, ArrayType *wanted) {
     if (!OidIsValid(best.index)) no_key(relation, wanted, reasons, &detail);
     list_free(indexes);
     return best;
+}
+
+bool lacks_key(Oid source, bool with_children) {
+    List *tables = with_children ? find_all_inheritors(source, AccessShareLock, nullptr) : list_make1_oid(source);
+    bool lacks = false;
+    ListCell *cell;
+    foreach (cell, tables) {
+        Relation relation = table_open(lfirst_oid(cell), AccessShareLock);
+        if (relation->rd_rel->relkind == RELKIND_RELATION) lacks = lacks || !has_key(relation, source);
+        table_close(relation, NoLock);
+    }
+    return lacks;
 }
 
 Key load_key(Relation relation, Oid source, Oid index_oid, ArrayType *wanted) {

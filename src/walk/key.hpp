@@ -47,6 +47,9 @@ using KeyText = ArrayType *;
 // without an order.
 Key choose_key(Relation relation, Oid source, ArrayType *wanted);
 
+// Whether one of the tables of this server that are read with the source has no key.
+bool lacks_key(Oid source, bool with_children);
+
 // The same key again from its stored index oid, or, without an index, from the wanted columns; raises 55000 when the
 // index is gone or no longer qualifies, and 55006 (worth another try later) when only the snapshots of other
 // transactions keep it from being used yet.
