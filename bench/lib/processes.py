@@ -8,7 +8,7 @@ from pathlib import Path
 SAMPLE_SECONDS = 0.01
 SETTLE_SECONDS = 10
 TICK = 1 / os.sysconf("SC_CLK_TCK")
-TITLE = re.compile(rb"^postgres: (?:pg_stride (launcher|scheduler|worker|reader)|(parallel worker)|\S+ (bench) |.)")
+TITLE = re.compile(rb"^postgres: (?:pg_stride (launcher|scheduler|worker|reader|keeper)|(parallel worker)|\S+ (bench) |.)")
 OF_CLIENT = "client"
 OF_BACKEND = "backend"
 OF_PARALLEL = "parallel worker"
@@ -54,7 +54,7 @@ def descendants(pid):
 
 
 def kind_of(pid):
-    """launcher, scheduler, worker, reader, backend or parallel worker; "" for other processes of the server; None while it has
+    """launcher, scheduler, worker, reader, keeper, backend or parallel worker; "" for other processes of the server; None while it has
     no title yet, or no more."""
     try:
         title = TITLE.match(Path(f"/proc/{pid}/cmdline").read_bytes())

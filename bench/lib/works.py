@@ -60,6 +60,16 @@ def make_shuffled_source(session, rows):
     return make_source(session, rows, "shuffled", "ORDER BY hashint8(g)")
 
 
+def make_rates(session, rows):
+    """A rate for each customer."""
+    name = f"rates_{rows}"
+    session.rows(f"""
+        CREATE TABLE {name} (customer text PRIMARY KEY, rate numeric NOT NULL);
+        INSERT INTO {name} SELECT 'Customer ' || g, 1 + g % 7 / 100.0 FROM generate_series(0, 50020) AS g""")
+    session.rows(f"VACUUM (FREEZE, ANALYZE) {name}")
+    return name
+
+
 def make_wide_source(session, rows):
     """Documents of 8 kB that do not compress."""
     name = f"wide_{rows}"
@@ -87,6 +97,56 @@ def copy(bench, rows, secondary=(), make=make_source):
     indexes = (KEY, *secondary)
     return Work("copy", rows, source, f"SELECT {TRANSFORM} FROM {source}", empty(TARGET, indexes), "INSERT INTO target ",
                 indexes=indexes, pipeline=transformed(source))
+
+
+def copy_of_query(bench, rows, query, kind="query"):
+    """The same from the rows of a query over the source and perhaps the rates, which has the source's columns."""
+    source, rates = bench.table(make_source, rows), bench.table(make_rates, rows)
+    query = query.format(source=source, rates=rates)
+    return Work(kind, rows, source, f"SELECT {TRANSFORM} FROM ({query}) AS chunk", empty(TARGET, (KEY,)), "INSERT INTO target ",
+                indexes=(KEY,), pipeline=f"source_query => $${query}$$, transform_query => $$SELECT {TRANSFORM} FROM chunk$$")
+
+
+def plain_rows(bench, rows):
+    """All rows as they are."""
+    return copy_of_query(bench, rows, "SELECT * FROM {source}", "rows")
+
+
+def joined_rows(bench, rows):
+    """A join with a table of 50,021 rows."""
+    return copy_of_query(bench, rows, "SELECT id, customer, amount * rate AS amount, payload, created_at FROM {source} JOIN {rates}"
+                         " USING (customer)", "joined")
+
+
+def running_totals(bench, rows):
+    """A sum over a window, for which all rows are sorted."""
+    return copy_of_query(bench, rows, "SELECT id, customer, sum(amount) OVER (PARTITION BY customer ORDER BY id) AS amount, payload,"
+                         " created_at FROM {source}", "window")
+
+
+def groups(bench, rows):
+    """Sums of groups: the query is all of the work."""
+    return copy_of_query(bench, rows, "SELECT min(id) AS id, 'Group ' || id % 1000 AS customer, sum(amount * rate) AS amount,"
+                         " jsonb_build_object('sku', max(payload->>'sku')) AS payload, max(created_at) AS created_at"
+                         " FROM {source} JOIN {rates} USING (customer) GROUP BY 2", "groups")
+
+
+def graded_rows(bench, rows):
+    """Rows as they are, whose transform is a loop in PL/pgSQL."""
+    source = bench.table(make_source, rows)
+    bench.session.rows(GRADE.format(source=source))
+    return Work("graded", rows, source, f"SELECT id, customer, grade(customer, amount) AS grade FROM {source}",
+                empty("(id bigint, customer text, grade bigint)", (KEY,)), "INSERT INTO target ", indexes=(KEY,),
+                pipeline=f"source_query => 'SELECT * FROM {source}',"
+                " transform_query => 'SELECT id, customer, grade(customer, amount) AS grade FROM chunk'")
+
+
+def sent_rows(bench, rows):
+    """Rows as they are, of which one in a thousand is kept, and only by the transform."""
+    source = bench.table(make_source, rows)
+    kept = "SELECT id, customer, payload FROM {} WHERE id % 1000 = 0"
+    return Work("sent", rows, source, kept.format(source), empty("(id bigint, customer text, payload jsonb)", ()), "INSERT INTO target ",
+                pipeline=f"source_query => 'SELECT * FROM {source}', transform_query => '{kept.format('chunk')}'")
 
 
 def transformed(source):

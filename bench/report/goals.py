@@ -43,6 +43,7 @@ GOALS = {
     "flat": Goal("10M rows a second against 1M", 0.9, 1.0),
     "rebuild": Goal("2 workers and indexes => 'rebuild' against one INSERT .. SELECT with the indexes kept", 2.8, 3.4),
     "walk": Goal("a walk of the key against one of the blocks, rows in the order of the key", 0.95, 1.0),
+    "sending": Goal("a row from the reader of a stream to its worker, over reading it where it lies", 0.15, 0.05, " µs", at_most=True),
     "update": Goal("UPDATE, 2 workers against one statement", 1.2, 1.3),
     "upsert": Goal("upsert with 50 % conflicts, 2 workers against one ON CONFLICT statement", 1.3, 1.5),
     "balance": Goal("end of a walk of 2 workers with 90 % of the rows in one tenant, against perfect balance", 1.15, 1.05, at_most=True),

@@ -5,14 +5,16 @@ from lib.processes import OF_BACKEND, OF_CLIENT, OF_LAUNCHER, OF_PARALLEL, Sampl
 from report import goals
 
 TITLE = "Private memory of every process (RssAnon, sampled at 10 ms)"
-MINUTES = "2 at 1M rows, 10 at 10M"
+MINUTES = "3 at 1M rows, 15 at 10M"
 SIZED = True
-KINDS = (OF_CLIENT, OF_BACKEND, OF_PARALLEL, "worker", "reader", "scheduler", OF_LAUNCHER)
+KINDS = (OF_CLIENT, OF_BACKEND, OF_PARALLEL, "worker", "reader", "keeper", "scheduler", OF_LAUNCHER)
 WORKS = (
     (works.copy, ("plain", "two_sessions", "create_table_as", "procedure", "psql_copy", "psycopg2_rows", "psycopg2_values",
-                  "psycopg2_values_4", "psycopg3_copy", "stride_1", "stride_2")),
+                  "psycopg2_values_4", "psycopg3_copy", "stride_1", "stride_2", "block_2")),
+    (works.joined_rows, ("plain", "spool_2", "stream_2", "stream_2_update")),
     (works.update, ("plain", "stride_2")),
     (works.delete, ("plain", "stride_2")),
+    (works.selective, ("plain", "stride_2")),
 )
 PARTS = 4
 
