@@ -45,6 +45,28 @@ CALL walk('a int NOT NULL, b numeric NOT NULL, c text COLLATE "C" NOT NULL', 'a 
 CALL walk('"a B" int NOT NULL, c int NOT NULL UNIQUE', '"a B", c', $$g % 10, g$$, '{"a B",c}');
 CALL walk('k bigint NOT NULL', 'k', $$CASE WHEN g < 500 THEN g ELSE g * 1000000000000 END$$);
 
+-- What the walk promises, by explain
+SELECT value FROM stride.explain('DELETE FROM t') WHERE item = 'source rows';
+SELECT value FROM stride.explain('DELETE FROM t', settings => '{"source_rows": "at_start"}') WHERE item = 'source rows';
+
+-- What is no key: rows with equal keys, or with NULLs, would be passed; where columns are not unique, those of the primary key decide.
+CREATE COLLATION careless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE flawed (tenant int NOT NULL, nullable int UNIQUE, part int NOT NULL, word text COLLATE careless NOT NULL UNIQUE, late int NOT NULL UNIQUE DEFERRABLE, id int NOT NULL);
+CREATE INDEX by_tenant ON flawed (tenant);
+CREATE UNIQUE INDEX partial ON flawed (part) WHERE part > 0;
+CREATE UNIQUE INDEX expression ON flawed ((part + 1));
+SELECT stride.submit('UPDATE flawed SET part = 1');
+SELECT stride.submit('UPDATE flawed SET part = 1', key => '{nullable}');
+SELECT stride.submit('UPDATE flawed SET part = 1', key => '{word}');
+SELECT stride.submit('UPDATE flawed SET part = 1', key => '{tenant}');
+ALTER TABLE flawed ADD PRIMARY KEY (id);
+SELECT stride.submit('UPDATE flawed SET part = 1', key => '{tenant}');
+SELECT stride.submit('UPDATE flawed SET part = 1', key => '{tenant,id}');
+CREATE UNIQUE INDEX ON flawed (tenant, id);
+INSERT INTO flawed SELECT g % 3, NULL, g, 'word ' || g, g, g FROM generate_series(1, 200) AS g;
+CALL stride.run('UPDATE flawed SET part = -part', key => '{tenant,id}', chunk_rows => 37);
+SELECT j.key, j.rows_read, count(*) FILTER (WHERE part = -id) AS once FROM flawed, stride.jobs AS j WHERE j.source = 'keys.flawed' GROUP BY 1, 2;
+
 SELECT invariant, detail FROM stride.check_invariants() WHERE NOT ok;
 RESET search_path;
 DROP SCHEMA keys CASCADE;

@@ -8,6 +8,7 @@
 #include "job/leaves.hpp"
 #include "job/spool.hpp"
 #include "job/stream.hpp"
+#include "job/worklist.hpp"
 #include "queue/automatic.hpp"
 #include "settings/settings.hpp"
 #include "shared/area.hpp"
@@ -131,10 +132,22 @@ void put_sorted_leaves(const Items &items, const catalog::Job &job, List *leaves
     }
 }
 
+// Which rows of a table its walk meets, whatever others do to it.
+const char *promise_of(const catalog::Job &job) {
+    if (job::walks_blocks(job))
+        return "those that are there when the job begins, each exactly once: nobody writes the table meanwhile";
+    if (job::saves_keys(job))
+        return "those whose keys are there when the job is planned, each exactly once; what is gone by its turn is "
+               "counted in rows_vanished";
+    return "those that are there as the walk comes by, each key exactly once; a row whose key or partition is changed "
+           "meanwhile may be met twice or not at all";
+}
+
 // The source: a table, or what is saved of a query, and what that promises.
 void put_source(const Items &items, const job::Prepared &prepared) {
     if (prepared.work_table == nullptr) {
         put(items, "source", prepared.job->source_name);
+        put(items, "source rows", promise_of(*prepared.job));
         return;
     }
     const job::SpoolEstimate estimate = job::estimate_spool(*prepared.work_table);

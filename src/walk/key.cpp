@@ -251,8 +251,9 @@ bool better(const Key &candidate, bool candidate_primary, const Key &best, bool 
              errmsg("columns (%s) of \"%s\" are no key to walk it by", list.data, RelationGetRelationName(relation)),
              reasons > 0 ? errdetail_internal("%s", detail->data)
                          : errdetail("It has no index on exactly these columns in this order."),
-             errhint("Create a unique index on exactly these columns, all of them NOT NULL, or leave out the key "
-                     "to have it chosen.")));
+             errhint(
+                 "Create a unique index on exactly these columns, all of them NOT NULL; where they are not unique, add "
+                 "the primary key's columns to both.  Or leave out the key to have it chosen.")));
     }
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
