@@ -98,7 +98,10 @@ INSERT INTO shapes (shape, ddl, statement, compared) VALUES
     ('unlogged', 'CREATE UNLOGGED TABLE %T (k int UNIQUE, v text)', DEFAULT, DEFAULT),
     ('foreign table', 'CREATE TABLE %T_there (k int UNIQUE, v text NOT NULL); CREATE FOREIGN TABLE %T (k int, v text) SERVER loopback OPTIONS (schema_name $$%S$$, table_name $$%N_there$$)', DEFAULT, DEFAULT),
     ('temporary', 'CREATE TEMP TABLE IF NOT EXISTS %N (k int, v text)', 'INSERT INTO pg_temp.%N SELECT k, v FROM %R', ''),
-    ('view', 'CREATE TABLE %T_below (k int, v text); CREATE VIEW %T AS TABLE %T_below', DEFAULT, DEFAULT),
+    ('view', 'CREATE TABLE %T_below (gone int, v text NOT NULL, k int UNIQUE, n int DEFAULT 7); ALTER TABLE %T_below DROP gone; CREATE VIEW %T AS SELECT k, v FROM %T_below', DEFAULT, DEFAULT),
+    ('view with a default', 'CREATE TABLE %T_below (v text, k int CHECK (k > 0), n int) PARTITION BY HASH (k); CREATE TABLE %T_1 PARTITION OF %T_below FOR VALUES WITH (MODULUS 1, REMAINDER 0); CREATE VIEW %T AS SELECT k, n AS m, v FROM %T_below; ALTER VIEW %T ALTER m SET DEFAULT 3', DEFAULT, DEFAULT),
+    ('view with a check', 'CREATE TABLE %T_below (k int, v text); CREATE VIEW %T_between AS SELECT v AS w, k FROM %T_below WHERE k > 0; CREATE VIEW %T AS SELECT k, w AS v FROM %T_between WITH CHECK OPTION', DEFAULT, DEFAULT),
+    ('view of another role', 'SET LOCAL ROLE regress_stride_keeper; CREATE TABLE %T_below (k int UNIQUE, v text); CREATE VIEW %T AS TABLE %T_below; GRANT SELECT, INSERT ON %T TO regress_stride_matrix; SET LOCAL ROLE regress_stride_matrix', DEFAULT, DEFAULT),
     ('instead of', $$CREATE VIEW %T AS SELECT 1 AS k, ''::text AS v; CREATE TRIGGER a INSTEAD OF INSERT ON %T FOR EACH ROW EXECUTE FUNCTION matrix.log_row('%N')$$, DEFAULT, ''),
     ('materialized view', 'CREATE MATERIALIZED VIEW %T AS SELECT 1 AS k, $$$$::text AS v', DEFAULT, ''),
     ('rule', $$CREATE TABLE %T (k int, v text); CREATE RULE r AS ON INSERT TO %T DO ALSO INSERT INTO matrix.log (target, what) VALUES ('%T', 'rule')$$, DEFAULT, DEFAULT);

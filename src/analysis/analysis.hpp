@@ -99,7 +99,7 @@ void refuse_skip_locked(Query *query);
 void refuse_current_of(Query *query);
 void refuse_values(Query *query);
 void refuse_idle_select(Query *query);
-void refuse_target_kind(Oid target); // 42809
+void refuse_target_kind(const Query *query, Oid target); // 42809
 void refuse_rules(Oid target);
 void refuse_perishable_target(Oid target, bool at_least_once);
 void refuse_system_relation(Oid relation, const char *role);

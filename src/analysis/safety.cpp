@@ -37,6 +37,7 @@ struct ReadSearch {
 Oid find_read(Query *query, const ReadSearch &search);
 
 Oid read_through(const RangeTblEntry *rte, const ReadSearch &search) {
+    if (list_member_oid(search.written, rte->relid)) return rte->relid;
     if (rte->relkind == RELKIND_VIEW)
         return find_read(view_query(rte->relid),
                          ReadSearch{search.written, search.except, rte->relid, search.except_too});
@@ -172,9 +173,11 @@ void refuse_idle_select(Query *query) {
                "that does the work.");
 }
 
-void refuse_target_kind(Oid target) {
+void refuse_target_kind(const Query *query, Oid target) {
     const char kind = get_rel_relkind(target);
-    if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_FOREIGN_TABLE) return;
+    if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_FOREIGN_TABLE ||
+        (kind == RELKIND_VIEW && query->commandType == CMD_INSERT))
+        return;
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("the statement cannot be run in chunks"),
                     errdetail("The target %s is not a table.", relation_name(target)),
                     kind == RELKIND_VIEW ? errhint("Name the table beneath the view as the target.")
@@ -194,7 +197,7 @@ void refuse_rules(Oid target) {
 void refuse_perishable_target(Oid target, bool at_least_once) {
     if (at_least_once) return;
     ListCell *cell;
-    foreach (cell, relation_and_children(target, true)) {
+    foreach (cell, written_relations(target, true)) {
         const Oid relation = lfirst_oid(cell);
         const char *hint = "Accept it with settings => '{\"delivery\": \"at_least_once\"}'.";
         if (get_rel_relkind(relation) == RELKIND_FOREIGN_TABLE)
@@ -255,9 +258,10 @@ void refuse_driver_kind(const RangeTblEntry *rte, bool key_is_named) {
 void refuse_self_reference(Query *query, const Statement &statement, bool with_children, bool per_chunk) {
     if (!OidIsValid(statement.target)) return;
     const RangeTblEntry *result = entry_at(query, query->resultRelation);
+    List *written = written_relations(statement.target, false);
     // The entry of an INSERT's target says nothing of its partitions, but the rows go there.
-    List *written =
-        relation_and_children(statement.target, result->inh || result->relkind == RELKIND_PARTITIONED_TABLE);
+    if (result->inh || get_rel_relkind(llast_oid(written)) == RELKIND_PARTITIONED_TABLE)
+        written = written_relations(statement.target, true);
     const bool drives_itself = query->commandType == CMD_UPDATE || query->commandType == CMD_DELETE;
     if (!drives_itself && have_common(written, relation_and_children(statement.source, with_children)))
         refuse(

@@ -80,9 +80,11 @@ void judge_shape(Query *query) {
 
 void judge_target(const Statement &statement, bool at_least_once) {
     if (!OidIsValid(statement.target)) return;
-    refuse_target_kind(statement.target);
-    refuse_system_relation(statement.target, "target");
-    refuse_rules(statement.target);
+    ListCell *cell;
+    foreach (cell, written_relations(statement.target, false)) {
+        refuse_system_relation(lfirst_oid(cell), "target");
+        refuse_rules(lfirst_oid(cell));
+    }
     refuse_perishable_target(statement.target, at_least_once);
     refuse_partition_key_update(statement.target, statement.updated);
 }
@@ -125,6 +127,19 @@ void round_trip(Statement &statement, List *before, int position) {
                                   relation_name(statement.source), statement.source_alias),
                         errhint("Give each reference to it an alias of its own.")));
     }
+}
+
+// The relation that PostgreSQL writes in place of a view by itself; InvalidOid for what it writes as it stands.
+Oid written_beneath(Oid target) {
+    if (get_rel_relkind(target) != RELKIND_VIEW) return InvalidOid;
+    Relation view = relation_open(target, AccessShareLock);
+    const bool instead = view->trigdesc != nullptr && view->trigdesc->trig_insert_instead_row;
+    relation_close(view, NoLock);
+    if (instead) return InvalidOid;
+    Query *query = view_query(target);
+    if (list_length(query->jointree->fromlist) != 1 || !IsA(linitial(query->jointree->fromlist), RangeTblRef))
+        return InvalidOid;
+    return entry_at(query, linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex)->relid;
 }
 
 } // namespace
@@ -209,6 +224,16 @@ Query *view_query(Oid view) {
     return query;
 }
 
+List *written_relations(Oid target, bool with_children) {
+    List *relations = NIL;
+    Oid last = InvalidOid;
+    for (Oid next = target; OidIsValid(next); next = written_beneath(next)) {
+        relations = lappend_oid(relations, next);
+        last = next;
+    }
+    return list_concat_unique_oid(relations, relation_and_children(last, with_children));
+}
+
 // An error's position is one in the user's text, not in the query that called us.
 void move_error_position(void *context) {
     const Texts *texts = static_cast<const Texts *>(context);
@@ -257,7 +282,7 @@ Statement *analyse(const Parsed &parsed, const AnalysisOptions &options) {
     statement->kind = kind_of(query);
     statement->relations = named_relations(query);
     if (query->resultRelation != 0) statement->target = entry_at(query, query->resultRelation)->relid;
-    if (OidIsValid(statement->target)) refuse_target_kind(statement->target);
+    if (OidIsValid(statement->target)) refuse_target_kind(query, statement->target);
     check_privileges(query);
     statement->updated = updated_columns(query);
     judge_shape(query);

@@ -73,8 +73,8 @@ Query *analyse_raw(const Parsed &parsed);
 
 // Analyses and judges one statement as the current user.  Raises 42P02 for $1, 42712 and 42P01 for a `source` that
 // names two table references or none, 0A000 for utility commands and for each refusal of the design (LIMIT, DISTINCT,
-// windows, aggregates ...), 42809 for a view as target, 42P01 and 42501 as PostgreSQL itself does.  Privileges are
-// those that the executor would check, checked here already.
+// windows, aggregates ...), 42809 for a view as target of anything but an INSERT, 42P01 and 42501 as PostgreSQL itself
+// does.  Privileges are those that the executor would check, checked here already.
 Statement *analyse(const Parsed &parsed, const AnalysisOptions &options);
 
 // A query whose rows are saved before they are walked.
@@ -104,6 +104,11 @@ KeylessStatement *find_keyless(const Parsed &parsed, const char *source_alias, b
 
 // The statement, consumed, as one that reads the rows from their work table, which goes by its own name there.
 Parsed read_from(const KeylessStatement &statement, Oid work_table);
+
+// The relations that are written where the target is: it, beneath a view the relation that PostgreSQL writes in its
+// place, and, if `with_children`, the partitions and children of the last one.  What an INSTEAD OF trigger writes cannot
+// be seen.
+List *written_relations(Oid target, bool with_children);
 
 // Every relation that the query names at any level: List of Oid, ascending, without duplicates.
 List *named_relations(Query *query);

@@ -71,7 +71,7 @@ List *warn_self_references(List *warnings, Relation target) {
 
 List *warn_foreign(List *warnings, Oid target) {
     ListCell *cell;
-    foreach (cell, relation_and_children(target, true))
+    foreach (cell, written_relations(target, true))
         if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
             warnings =
                 warn(warnings, psprintf("The server of the foreign table %s commits a moment before the checkpoint "
@@ -152,11 +152,16 @@ List *collect_warnings(Query *query, const Statement &statement, const AnalysisO
     warnings = warn_views(warnings, statement);
     warnings = warn_statement(warnings, query, statement, options);
     if (!OidIsValid(statement.target)) return warnings;
-    Relation target = relation_open(statement.target, AccessShareLock);
-    warnings = warn_triggers(warnings, target);
-    warnings = warn_deferrable(warnings, target);
-    warnings = warn_self_references(warnings, target);
+    ListCell *cell;
+    foreach (cell, written_relations(statement.target, false)) {
+        Relation written = relation_open(lfirst_oid(cell), AccessShareLock);
+        warnings = warn_triggers(warnings, written);
+        warnings = warn_deferrable(warnings, written);
+        warnings = warn_self_references(warnings, written);
+        relation_close(written, AccessShareLock);
+    }
     warnings = warn_foreign(warnings, statement.target);
+    Relation target = relation_open(statement.target, AccessShareLock);
     warnings = warn_inserted_defaults(warnings, query, target);
     relation_close(target, AccessShareLock);
     return warnings;

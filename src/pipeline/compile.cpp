@@ -166,11 +166,11 @@ List *note_conflicts(const Shape &shape, bool keeps_last) {
     pg_unreachable();
 }
 
-// Whether the query reads the table, or what is beneath it, by whatever name.
-bool reads(const catalog::WorkTable &table, Oid relation) {
+// Whether the query reads what is written where the target is, by whatever name.
+bool reads(const catalog::WorkTable &table, Oid target) {
     const PlannedStmt *plan = walk::plan_parallel(analysis::analyse_stored(table.query), table.query);
     ListCell *cell;
-    foreach (cell, find_all_inheritors(relation, NoLock, nullptr))
+    foreach (cell, analysis::written_relations(target, true))
         if (list_member_oid(plan->relationOids, lfirst_oid(cell))) return true;
     return false;
 }

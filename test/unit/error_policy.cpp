@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(connections_and_old_snapshots_are_retried) {
 BOOST_AUTO_TEST_CASE(faults_of_a_row_are_bisected) {
     all({"22000", "22001", "22003", "22012", "22P02", "22P05", "2203G"}, ErrorPolicy::bisect);
     all({"23000", "23001", "23502", "23503", "23505", "23514", "23P01"}, ErrorPolicy::bisect);
-    all({"P0000", "P0001", "P0002", "P0003", "P0004", "21000", "54000"}, ErrorPolicy::bisect);
+    all({"P0000", "P0001", "P0002", "P0003", "P0004", "21000", "44000", "54000"}, ErrorPolicy::bisect);
 }
 
 BOOST_AUTO_TEST_CASE(faults_of_every_row_fail) {
