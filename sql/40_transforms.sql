@@ -140,7 +140,16 @@ SELECT stride.submit_pipeline('clean', source => 'orders', transform => 'many');
 SELECT stride.submit_pipeline('clean', source => 'nothing', transform_query => 'SELECT id FROM chunk');
 RESET ROLE;
 GRANT INSERT ON clean TO regress_stride_app;
+BEGIN;
+SET LOCAL ROLE regress_stride_app;
+SELECT stride.submit_pipeline('clean', source => 'orders', transform => 'many', workers => 1) AS job \gset
+RESET ROLE;
 REVOKE EXECUTE ON FUNCTION many(orders) FROM PUBLIC;
+COMMIT;
+\set VERBOSITY sqlstate
+CALL stride.wait(:job);
+\set VERBOSITY default
+CALL resume_refused(:job, 0);
 SET ROLE regress_stride_app;
 SELECT stride.submit_pipeline('clean', source => 'orders', transform => 'many');
 SELECT stride.submit_pipeline('clean', source => 'orders', delete_source => true);
