@@ -52,10 +52,13 @@ CALL slowest('an index, by the executor', 'INSERT INTO target SELECT id FROM sou
 
 -- The job's times are those of its splits; a chunk's commit is counted with the worker's next chunk.
 SELECT bool_and(j.write_ms > 0 AND j.commit_ms > 0 AND abs(j.write_ms - s.write_ms) < 0.001 AND abs(j.index_ms - c.index_ms) < 0.001
-                AND abs(j.transform_ms - c.transform_ms) < 0.001 AND abs(j.commit_ms - c.commit_ms) < 0.001) AS add_up
+                AND abs(j.read_ms - c.read_ms) < 0.001 AND abs(j.transform_ms - c.transform_ms) < 0.001 AND abs(j.commit_ms - c.commit_ms) < 0.001
+                AND abs(j.wait_ms - c.wait_ms) < 0.001) AS add_up,
+       bool_and(j.wal_bytes > 0 AND j.wal_bytes = c.wal_bytes AND j.rows_read = c.rows_read AND j.rows_written = c.rows_written) AS so_do_others
 FROM stride.jobs AS j
      CROSS JOIN LATERAL (SELECT sum(write_ms) AS write_ms FROM stride.splits AS s WHERE s.job_id = j.job_id) AS s
-     CROSS JOIN LATERAL (SELECT sum(index_ms) AS index_ms, sum(transform_ms) AS transform_ms, sum(commit_ms) AS commit_ms FROM stride.chunks AS c WHERE c.job_id = j.job_id) AS c
+     CROSS JOIN LATERAL (SELECT sum(index_ms) AS index_ms, sum(read_ms) AS read_ms, sum(transform_ms) AS transform_ms, sum(commit_ms) AS commit_ms, sum(wait_ms) AS wait_ms,
+                               sum(wal_bytes) AS wal_bytes, sum(rows_read) AS rows_read, sum(rows_written) AS rows_written FROM stride.chunks AS c WHERE c.job_id = j.job_id) AS c
 WHERE j.target = 'phases.target';
 
 RESET search_path;
