@@ -77,7 +77,9 @@ for my $case (
 	[ "INSERT INTO t VALUES (5001, 'new'); VACUUM (FREEZE) t", 'failed', qr/was written while job/ ],
 	[ "UPDATE t SET note = 'moved' WHERE id = 3", 'failed', qr/was written while job/ ],
 	[ "UPDATE t SET note = 'moved' WHERE id = 1999", 'failed', qr/was written while job/ ],
+	[ "UPDATE t SET note = 'moved' WHERE id % 2 = 0", 'failed', qr/was written while job/ ],
 	[ 'VACUUM FULL t', 'failed', qr/was rewritten/ ],
+	[ 'CREATE INDEX backward ON t (id DESC); CLUSTER t USING backward', 'failed', qr/was rewritten/ ],
 	[ 'TRUNCATE t', 'failed', qr/was (truncated|rewritten)/ ],
 	[ 'DROP TABLE t', 'failed', qr/no longer exists/ ])
 {
