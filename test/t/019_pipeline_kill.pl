@@ -1,6 +1,7 @@
 # kill -9 of workers while pipelines move rows: delete_source by plain columns, by a row function that leaves some rows out, and
-# by one that gives several rows.  The cluster restarts each time and the job goes on by itself; after each restart, and in the
-# end, every row is in exactly one of the two tables.  A trigger makes each row take long enough for the kills to find work.
+# by one that gives several rows; and crashes at each step of a chunk.  The cluster restarts each time and the job goes on by
+# itself; after each restart, and in the end, every row is in exactly one of the two tables.  A trigger makes each row take long
+# enough for the kills to find work.
 
 use strict;
 use warnings;
@@ -94,6 +95,27 @@ sub move_under_change
 move_under_change('columns', '', 'false');
 move_under_change('row function', ", transform => 'most'", 'part = 0');
 $node->invariants_hold('the invariants hold still');
+
+# A crash before the rows are written, between writing and committing, and behind the commit.  The server stays down, so that each
+# place is met once.
+$node->reconfigure('restart_after_crash', 'off');
+$node->sql('TRUNCATE whole; INSERT INTO whole SELECT id, id % 5, \'row \' || id FROM generate_series(1, 60) AS id');
+for my $point (qw(after_peek after_write before_commit after_commit))
+{
+	$node->sql('TRUNCATE events, archive; INSERT INTO events TABLE whole');
+	$node->set_point("$point:crash");
+	my $log = $node->log_size;
+	$node->try_sql("SELECT stride.submit_pipeline('archive', source => 'events', transform => 'most', delete_source => true,"
+		  . " chunk_rows => 20, name => '$point')");
+	$node->wait_for_log('was terminated by signal 9', $log);
+	$node->stop('immediate', fail_ok => 1);
+	$node->configure('stride.test_point', undef);
+	$node->start;
+	$node->wait_for_state($node->sql("SELECT stride.job_id('$point')"), 'succeeded');
+	$node->same_rows('SELECT true, * FROM events UNION ALL SELECT false, * FROM archive', 'SELECT part = 0, * FROM whole',
+		"a crash at $point: each row is in the one table where it belongs, once");
+}
+$node->invariants_hold('the invariants hold after the crashes');
 
 $node->stop;
 done_testing();
