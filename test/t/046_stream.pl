@@ -28,10 +28,10 @@ sub segments { return scalar(my @files = glob($node->data_dir . '/pg_dynshmem/*'
 
 sub submit_stream
 {
-	my (%arguments) = (source_query => "'SELECT id, note FROM events'", @_);
+	my (%arguments) = (source_query => "'SELECT id, note FROM events'", workers => 3, @_);
 	my $arguments = join('', map { ", $_ => $arguments{$_}" } sort keys %arguments);
 	return $node->sql("TRUNCATE archive; SELECT stride.submit_pipeline('archive',"
-		  . " walk => 'stream', on_conflict => 'update', workers => 3, chunk_rows => 20, if_exists => 'new' $arguments)");
+		  . " walk => 'stream', on_conflict => 'update', chunk_rows => 20, if_exists => 'new' $arguments)");
 }
 
 sub is_whole
@@ -187,6 +187,21 @@ $job = submit_stream(source_query => $asks->(1_000_000), settings => q('{"retry_
 $node->reaches($job, 'paused', 'one that does not pass pauses the job');
 is($node->sql("SELECT state_reason FROM stride.jobs WHERE job_id = $job"), 'serialization_failure', 'and is the reason');
 $node->sql("SELECT stride.cancel($job)");
+$job = submit_stream(source_query => $asks->(1_000_000), settings => q('{"retry_delay": "600s"}'));
+$node->wait_until("SELECT waiting_for ~ 'serialization_failure' FROM stride.progress WHERE job_id = $job", 'the reader waits to try again');
+$node->sql("SELECT stride.cancel($job)");
+$node->reaches($job, 'cancelled', 'a reader that waits to try again is cancelled');
+is(segments(), $idle, 'and leaves nothing behind');
+
+# It asks for no more rows than two chunks ahead of those that are committed, however many would go into a queue.
+$node->sql('CREATE SEQUENCE given');
+$node->set_point('before_commit:wait');
+$job = submit_stream(workers => 1, source_query => q('SELECT id, note FROM events WHERE nextval(''given'') > 0'));
+$node->wait_until("SELECT count(*) = 1 FROM stride.workers WHERE job_id = $job AND phase = 'checkpointing'", 'the worker is about to commit');
+$node->wait_until("SELECT wait_event = 'Extension' " . process('reader'), 'the reader waits for it');
+is($node->sql('SELECT last_value BETWEEN 20 AND 80 FROM given'), 't', 'the reader is not far ahead');
+$node->set_point(undef);
+is_whole($job, 'far ahead');
 
 # Its workers are those that it was planned for: one that ended early would take rows with it.
 $job = submit_stream();
