@@ -225,13 +225,11 @@ Query *view_query(Oid view) {
 }
 
 List *written_relations(Oid target, bool with_children) {
-    List *relations = NIL;
-    Oid last = InvalidOid;
-    for (Oid next = target; OidIsValid(next); next = written_beneath(next)) {
-        relations = lappend_oid(relations, next);
-        last = next;
-    }
-    return list_concat_unique_oid(relations, relation_and_children(last, with_children));
+    List *above = NIL;
+    Oid last = target;
+    for (Oid beneath; OidIsValid(beneath = written_beneath(last)); last = beneath)
+        above = lappend_oid(above, last);
+    return list_concat(above, relation_and_children(last, with_children));
 }
 
 // An error's position is one in the user's text, not in the query that called us.
