@@ -49,6 +49,7 @@ GOALS = {
     "balance": Goal("end of a walk of 2 workers with 90 % of the rows in one tenant, against perfect balance", 1.15, 1.05, at_most=True),
     "memory": Goal("private memory of a worker over an idle backend", 4, 1, " MB", at_most=True),
     "latency": Goal("commit of submit to the first chunk's start in an idle database", 100, 50, " ms", at_most=True),
+    "partitions": Goal("submission over 1,000 partitions to its first chunk's start", 2000, 500, " ms", at_most=True),
     "progress": Goal("stride.progress with 100,000 finished chunks", 5, 2, " ms", at_most=True),
 }
 
