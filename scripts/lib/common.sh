@@ -86,12 +86,15 @@ pgxs_dir() { [ -n "${PG_CONFIG:-}" ] && dirname "$("$PG_CONFIG" --pgxs)"; }
 pg_major() { "$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/'; }
 pg_bin() { "$PG_CONFIG" --bindir; }
 
-# A processor each, but no more than two compilers at once.
-jobs() {
+# The number of processors, but at most $1.
+processors() {
 	local n
 	n=$(nproc 2>/dev/null || echo 1)
-	if [ "$n" -gt 2 ]; then echo 2; else echo "$n"; fi
+	if [ "$n" -gt "$1" ]; then echo "$1"; else echo "$n"; fi
 }
+
+# As many compilers at once; each takes some hundred MB.
+jobs() { processors 2; }
 
 # Copies the sources in $1 to the folder $2, times kept; what an earlier build left in $2 stays, other files go.
 copy_tree() {
@@ -119,6 +122,24 @@ unprivileged() {
 	else
 		env -i "${keep[@]}" USER="$(id -un)" "$@"
 	fi
+}
+
+# Starts a function beside us, as soon as fewer than $1 run.  Each is in a process group of its own, so that end_background can
+# end all that it has started; but a server is in none of them: see stop_servers.
+background() {
+	local most=$1 running
+	shift
+	while mapfile -t running < <(builtin jobs -pr) && [ ${#running[@]} -ge "$most" ]; do wait -n; done
+	set -m
+	"$@" </dev/null &
+	set +m
+}
+end_background() {
+	local group
+	for group in $(builtin jobs -pr); do
+		kill -- "-$group"
+	done
+	wait
 }
 
 # Gives everything in $work to the user of unprivileged().
@@ -168,4 +189,12 @@ stop_cluster() {
 	[ -f "$1/data/postmaster.pid" ] || return 0
 	unprivileged "$(pg_bin)/pg_ctl" -D "$1/data" -m fast -w -t 60 stop >/dev/null 2>&1 ||
 		unprivileged "$(pg_bin)/pg_ctl" -D "$1/data" -m immediate -w -t 60 stop >/dev/null 2>&1
+}
+
+# Stops all servers whose data is below $work without ado, also those of tests that were cut short.
+stop_servers() {
+	local pid_file
+	find "$work" -name postmaster.pid 2>/dev/null | while read -r pid_file; do
+		unprivileged "$(pg_bin)/pg_ctl" -D "${pid_file%/*}" -m immediate -w -t 60 stop </dev/null >/dev/null 2>&1
+	done
 }

@@ -3,9 +3,12 @@
 # A suite's function calls count NAME PASSED FAILED; a suite that ran nothing counts one failure.
 
 names=()
-declare -A passed_in failed_in
+declare -A passed_in failed_in seconds_of
+counted_at=$SECONDS # when the suite before ended
 count() {
 	local passed=$2 failed=$3
+	seconds_of[$1]=$((SECONDS - counted_at))
+	counted_at=$SECONDS
 	if [ $((passed + failed)) -eq 0 ]; then
 		echo "$1: no test was run, or the count was not understood"
 		failed=1
@@ -20,7 +23,7 @@ count() {
 report() {
 	local name passed=0 failed=0
 	for name in "${names[@]}"; do
-		printf '%-10s %5d passed %5d failed\n' "$name" "${passed_in[$name]}" "${failed_in[$name]}"
+		printf '%-10s %5d passed %5d failed %5d s\n' "$name" "${passed_in[$name]}" "${failed_in[$name]}" "${seconds_of[$name]}"
 		passed=$((passed + passed_in[$name]))
 		failed=$((failed + failed_in[$name]))
 	done
@@ -160,39 +163,55 @@ suite_bridge() { pg_regress_suite bridge "$work/run/test/bridge" installcheck; }
 suite_regress() { pg_regress_suite regress "$work/run" ISOLATION= TAP_TESTS= PROVE_TESTS= installcheck; }
 suite_isolation() { pg_regress_suite isolation "$work/run" REGRESS= TAP_TESTS= PROVE_TESTS= installcheck; }
 
-# Each TAP file by itself, as PGXS's prove_installcheck runs it: a file counts one, and so does each assertion.  Of the
-# files only those that match $tap_pattern.
-suite_tap() {
-	local file base log pgxs passed=0 failed=0 status good bad
-	if [ "$built_devel" -ne 0 ]; then
-		count tap 0 1
-		return
-	fi
+# One TAP file by itself, as PGXS's prove_installcheck runs it: the file counts one, and so does each assertion.  Leaves the two
+# counts in its .count, and prints all that it has to say at once, for there may be another beside it.
+tap_file() {
+	local base=$1 log=$work/log/tap-$1 pgxs started=$SECONDS status good bad
 	pgxs=$(cd "$(pgxs_dir)/.." && pwd)
-	for file in "$work"/run/test/t/*.pl; do
-		[ -e "$file" ] || continue
-		base=$(basename "$file" .pl)
-		# shellcheck disable=SC2053 # a pattern is what is wanted
-		[[ $base == $tap_pattern ]] || continue
-		log=$work/log/tap-$base
-		unprivileged env TESTDIR="$work/run" TESTDATADIR="$work/run/tmp_check" TESTLOGDIR="$work/run/tmp_check/log" PATH="$(pg_bin):$PATH" PGPORT=65432 PG_REGRESS="$pgxs/test/regress/pg_regress" \
-			PERL5LIB="$pgxs/test/perl" TEMP_CONFIG="$work/temp.conf" PG_TEST_TIMEOUT_DEFAULT=120 \
-			sh -c "cd '$work/run' && exec prove -v -I '$pgxs/test/perl' -I '$work/run/test/lib' 'test/t/$base.pl'" >"$log" 2>&1
-		status=$?
-		good=$(matches '^ok [0-9]+' "$log")
-		bad=$(matches '^not ok [0-9]+' "$log")
+	unprivileged env TESTDIR="$work/run" TESTDATADIR="$work/run/tmp_check" TESTLOGDIR="$work/run/tmp_check/log" PATH="$(pg_bin):$PATH" PGPORT=65432 PG_REGRESS="$pgxs/test/regress/pg_regress" \
+		PERL5LIB="$pgxs/test/perl" TEMP_CONFIG="$work/temp.conf" PG_TEST_TIMEOUT_DEFAULT=120 \
+		sh -c "cd '$work/run' && exec prove -v -I '$pgxs/test/perl' -I '$work/run/test/lib' 'test/t/$base.pl'" >"$log" 2>&1
+	status=$?
+	good=$(matches '^ok [0-9]+' "$log")
+	bad=$(matches '^not ok [0-9]+' "$log")
+	{
 		if [ "$status" -eq 0 ] && [ "$good" -gt 0 ] && [ "$bad" -eq 0 ]; then
 			good=$((good + 1))
-		elif [ "$status" -eq 0 ] && grep -qE 'skipped' "$log" && [ $((good + bad)) -eq 0 ]; then
-			echo "$base: skipped: $(grep -oE 'skipped.*' "$log" | head -1)"
-			continue
+		elif [ "$status" -eq 0 ] && [ $((good + bad)) -eq 0 ] && grep -q skipped "$log"; then
+			echo "$base: $(grep -oE 'skipped.*' "$log" | head -1)"
 		else
 			bad=$((bad + 1))
 			# What a test died of is in its regress_log; the servers' logs come after it.
 			tail -40 "$log"
 			tail -n 30 "$work"/run/tmp_check/log/regress_log_"$base" "$work"/run/tmp_check/log/"$base"*.log 2>/dev/null
 		fi
-		echo "$base: $good passed, $bad failed"
+		echo "$base: $good passed, $bad failed, $((SECONDS - started)) s"
+	} >"$log.report"
+	echo "$good $bad" >"$log.count"
+	flock "$work/log" cat "$log.report"
+}
+
+# All TAP files whose names match $tap_pattern, as many at once as there are processors: they mostly wait.  Long files come first, so
+# that no long one is left alone at the end.
+suite_tap() {
+	local base files=() passed=0 failed=0 good bad
+	if [ "$built_devel" -ne 0 ]; then
+		count tap 0 1
+		return
+	fi
+	for base in $(cd "$work/run/test/t" && ls -S -- *.pl); do
+		base=${base%.pl}
+		# shellcheck disable=SC2053 # a pattern is what is wanted
+		[[ $base == $tap_pattern ]] || continue
+		background "$(processors 4)" tap_file "$base"
+		files+=("$base")
+	done
+	wait
+	for base in "${files[@]}"; do
+		read -r good bad <"$work/log/tap-$base.count" || {
+			echo "$base: it was cut short"
+			good=0 bad=1
+		}
 		passed=$((passed + good))
 		failed=$((failed + bad))
 	done
