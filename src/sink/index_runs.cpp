@@ -20,6 +20,8 @@
 // is no conflict with a standby's queries.
 #include "sink/index_runs.hpp"
 
+#include "sink/btree.hpp"
+
 namespace stride::sink {
 namespace {
 
@@ -100,21 +102,6 @@ void set_key(const Tree *tree, IndexTuple entry) {
     key->scantid = unique ? nullptr : &entry->t_tid;
 }
 
-// The leaf page that the search key belongs on, or with a unique key the first it may be on, locked; InvalidBuffer if the
-// index is empty and is only read.
-Buffer find_leaf(const Tree *tree, [[maybe_unused]] Relation heap, int access) {
-    Buffer buffer;
-#if PG_VERSION_NUM >= 170000
-    BTStack stack = _bt_search(tree->index, heap, tree->key, &buffer, access);
-#elif PG_VERSION_NUM >= 160000
-    BTStack stack = _bt_search(tree->index, heap, tree->key, &buffer, access, nullptr);
-#else
-    BTStack stack = _bt_search(tree->index, tree->key, &buffer, access, nullptr);
-#endif
-    _bt_freestack(stack);
-    return buffer;
-}
-
 OffsetNumber last_item(Page page) {
     return static_cast<OffsetNumber>(PageGetMaxOffsetNumber(page)); // a size on 15
 }
@@ -159,7 +146,7 @@ bool add_entry(const Tree *tree, Leaf *leaf, IndexTuple entry, bool descended_fo
 // Enters the first entries, as many as follow each other on one page and are plain cases.  Returns how many.
 int enter_run(const Tree *tree, Relation heap, IndexTuple *entries, int count) {
     set_key(tree, entries[0]);
-    const Buffer buffer = find_leaf(tree, heap, BT_WRITE);
+    const Buffer buffer = find_leaf(tree->index, heap, tree->key, BT_WRITE, nullptr);
     CheckForSerializableConflictIn(tree->index, nullptr, BufferGetBlockNumber(buffer));
     GenericXLogState *log = GenericXLogStart(tree->index);
     Leaf leaf;
@@ -193,7 +180,7 @@ void judge(Tree *tree, int run_entries) {
 // Whether the entry goes between others, not to the right end.
 bool lands_inside(const Tree *tree, Relation heap, IndexTuple entry) {
     set_key(tree, entry);
-    const Buffer buffer = find_leaf(tree, heap, BT_READ);
+    const Buffer buffer = find_leaf(tree->index, heap, tree->key, BT_READ, nullptr);
     if (!BufferIsValid(buffer)) return false;
     const bool inside = !P_RIGHTMOST(BTPageGetOpaque(BufferGetPage(buffer)));
     _bt_relbuf(tree->index, buffer);

@@ -2,6 +2,8 @@
 // Regime: pg.
 #include "walk/index_pages.hpp"
 
+#include "sink/btree.hpp"
+
 namespace stride::walk {
 namespace {
 
@@ -58,20 +60,6 @@ BTScanInsert search_for(Relation index, const Key &key, KeyText bound) {
     search->nextkey = true;
     search->scantid = nullptr;
     return search;
-}
-
-// The page where the first entry behind the lower bound is, or one to the left of it; locked.
-Buffer find_first(const PageScan &scan) {
-    Buffer leaf = InvalidBuffer;
-#if PG_VERSION_NUM >= 170000
-    BTStack path = _bt_search(scan.index, scan.table, scan.lower, &leaf, BT_READ);
-#elif PG_VERSION_NUM >= 160000
-    BTStack path = _bt_search(scan.index, scan.table, scan.lower, &leaf, BT_READ, GetActiveSnapshot());
-#else
-    BTStack path = _bt_search(scan.index, scan.lower, &leaf, BT_READ, GetActiveSnapshot());
-#endif
-    _bt_freestack(path);
-    return leaf;
 }
 
 // Takes a locked page: copies it, and lets go of the lock.
@@ -150,7 +138,8 @@ bool count_page(PageScan *scan) {
 }
 
 void count(PageScan *scan) {
-    const Buffer first = find_first(*scan);
+    // Where the first entry behind the lower bound is, or a page to the left of it.
+    const Buffer first = sink::find_leaf(scan->index, scan->table, scan->lower, BT_READ, GetActiveSnapshot());
     if (!BufferIsValid(first)) return; // the index is empty
     take_page(scan, first);
     while (count_page(scan) && step_right(scan))
