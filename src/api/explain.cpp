@@ -10,6 +10,7 @@
 #include "job/stream.hpp"
 #include "job/worklist.hpp"
 #include "queue/automatic.hpp"
+#include "settings/session.hpp"
 #include "settings/settings.hpp"
 #include "shared/area.hpp"
 #include "sink/index_choice.hpp"
@@ -75,16 +76,8 @@ void put_indexes(const Items &items, const catalog::Job &job) {
 }
 
 void put_session(const Items &items, Jsonb *session) {
-    JsonbIterator *iterator = JsonbIteratorInit(&session->root);
-    JsonbValue key;
-    JsonbValue value;
-    JsonbIteratorToken token;
-    while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE) {
-        if (token != WJB_KEY) continue;
-        (void)JsonbIteratorNext(&iterator, &value, true);
-        put(items, psprintf("setting %s", pnstrdup(key.val.string.val, static_cast<Size>(key.val.string.len))),
-            pnstrdup(value.val.string.val, static_cast<Size>(value.val.string.len)));
-    }
+    settings::for_each_captured(
+        session, [&items](const char *name, const char *value) { put(items, psprintf("setting %s", name), value); });
 }
 
 // The tables that are walked, and how; returns the first of them, nullptr if there is none.

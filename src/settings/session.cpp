@@ -53,17 +53,9 @@ Jsonb *capture_session() {
 }
 
 void replay_session(Jsonb *captured) {
-    JsonbIterator *iterator = JsonbIteratorInit(&captured->root);
-    JsonbValue key;
-    JsonbValue value;
-    JsonbIteratorToken token;
-    while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE) {
-        if (token != WJB_KEY) continue;
-        (void)JsonbIteratorNext(&iterator, &value, true);
-        const char *name = pnstrdup(key.val.string.val, static_cast<Size>(key.val.string.len));
-        const char *text = pnstrdup(value.val.string.val, static_cast<Size>(value.val.string.len));
-        SetConfigOption(name, text, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION);
-    }
+    for_each_captured(captured, [](const char *name, const char *value) {
+        SetConfigOption(name, value, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION);
+    });
 }
 
 } // namespace stride::settings

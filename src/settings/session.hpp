@@ -10,6 +10,21 @@ namespace stride::settings {
 // (a name with a dot) that was SET in this session.
 Jsonb *capture_session();
 
+// Calls visit(name, value) for each of them, with palloc'd texts.
+template <class Visit>
+void for_each_captured(Jsonb *captured, Visit visit) {
+    JsonbIterator *iterator = JsonbIteratorInit(&captured->root);
+    JsonbValue name;
+    JsonbValue value;
+    JsonbIteratorToken token;
+    while ((token = JsonbIteratorNext(&iterator, &name, true)) != WJB_DONE) {
+        if (token != WJB_KEY) continue;
+        (void)JsonbIteratorNext(&iterator, &value, true);
+        visit(pnstrdup(name.val.string.val, static_cast<Size>(name.val.string.len)),
+              pnstrdup(value.val.string.val, static_cast<Size>(value.val.string.len)));
+    }
+}
+
 // Sets them for the rest of this session; raises what SET would raise.
 void replay_session(Jsonb *captured);
 
