@@ -82,21 +82,46 @@ FeedKey conflict_key(const PlannedStmt *plan, const ModifyTable *modify) {
     return found ? key : FeedKey{};
 }
 
-// The column of the scanned table that an expression of an index scan's target list is; 0 if it is none.
-AttrNumber scanned_column(const IndexScan *scan, AttrNumber number) {
-    ListCell *cell;
-    foreach (cell, scan->scan.plan.targetlist) {
-        const TargetEntry *entry = lfirst_node(TargetEntry, cell);
-        if (entry->resno != number || !IsA(entry->expr, Var)) continue;
-        const Var *var = reinterpret_cast<const Var *>(entry->expr);
-        return var->varno == static_cast<int>(scan->scan.scanrelid) ? var->varattno : 0;
+// A scan that gives rows in the order of an index.
+struct OrderedScan {
+    const Scan *scan;
+    Oid index;
+    List *conditions;
+    ScanDirection direction;
+    bool index_only; // its columns are those of the index, not of the table
+};
+
+bool is_ordered_scan(const Plan *plan, OrderedScan *found) {
+    if (IsA(plan, IndexScan)) {
+        const IndexScan *node = reinterpret_cast<const IndexScan *>(plan);
+        *found = {&node->scan, node->indexid, node->indexqual, node->indexorderdir, false};
+        return true;
     }
-    return 0;
+    if (IsA(plan, IndexOnlyScan)) {
+        const IndexOnlyScan *node = reinterpret_cast<const IndexOnlyScan *>(plan);
+        *found = {&node->scan, node->indexid, node->indexqual, node->indexorderdir, true};
+        return true;
+    }
+    return false;
 }
 
-bool has_array_condition(const IndexScan *scan) {
+// Whether a result column of the scan is just the key's column of the index.
+bool gives_column(const OrderedScan &scan, AttrNumber result, const FeedKey &key, int column) {
+    const int varno = scan.index_only ? static_cast<int>(INDEX_VAR) : static_cast<int>(scan.scan->scanrelid);
+    const int number = scan.index_only ? column + 1 : key.numbers[column];
     ListCell *cell;
-    foreach (cell, scan->indexqual)
+    foreach (cell, scan.scan->plan.targetlist) {
+        const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+        if (entry->resno != result || !IsA(entry->expr, Var)) continue;
+        const Var *var = reinterpret_cast<const Var *>(entry->expr);
+        return var->varno == varno && var->varattno == number;
+    }
+    return false;
+}
+
+bool has_array_condition(const List *conditions) {
+    ListCell *cell;
+    foreach (cell, conditions)
         if (IsA(lfirst(cell), ScalarArrayOpExpr)) return true;
     return false;
 }
@@ -109,14 +134,14 @@ bool same_order(const FeedKey &one, const FeedKey &other, int column) {
 // Whether the rows come from a scan of a unique index over just these columns, as when a table is walked by the key that
 // the target has too: they are in order, and no two are the same.  Conditions with arrays may be tried value by value.
 bool comes_in_order(const Plan *input, const FeedKey &key) {
-    if (!IsA(input, IndexScan)) return false;
-    const IndexScan *scan = reinterpret_cast<const IndexScan *>(input);
+    OrderedScan scan;
+    if (!is_ordered_scan(input, &scan)) return false;
     FeedKey scanned;
-    if (!ScanDirectionIsForward(scan->indexorderdir) || has_array_condition(scan)) return false;
-    if (!key_of_index(scan->indexid, &scanned) || scanned.columns != key.columns) return false;
+    if (!ScanDirectionIsForward(scan.direction) || has_array_condition(scan.conditions)) return false;
+    if (!key_of_index(scan.index, &scanned) || scanned.columns != key.columns) return false;
     if (key.nulls_are_equal && !scanned.nulls_are_equal) return false;
     for (int i = 0; i < key.columns; i++)
-        if (scanned_column(scan, key.numbers[i]) != scanned.numbers[i] || !same_order(key, scanned, i)) return false;
+        if (!gives_column(scan, key.numbers[i], scanned, i) || !same_order(key, scanned, i)) return false;
     return true;
 }
 

@@ -78,6 +78,7 @@ SELECT pg_reload_conf();
 SQL
 my @orders = (
 	['the key of the walk', 'same', 'id', 'id', 'as they come'],
+	['the key of the walk, read in its index alone', 'same', 'id', 'id', 'as they come', '0'],
 	['another key of the walk', 'same_word', 'word', 'word', 'as they come'],
 	['a column from another', 'same', 'id', 'n', 'sorted'],
 	['a computed column', 'same', 'id', 'id + 0', 'sorted'],
@@ -86,11 +87,12 @@ my @orders = (
 	['another collation', 'other_collation', 'word', 'word', 'sorted']);
 for my $case (@orders)
 {
-	my ($name, $target, $conflict, $value, $expected) = @$case;
+	my ($name, $target, $conflict, $value, $expected, $other) = @$case;
+	$other //= 'n';
 	my $column = $value eq 'word' ? 'word' : 'id';
 	$node->sql("TRUNCATE $target");
 	$node->sql('SELECT pg_stat_reset()');
-	my $job = $node->sql("SELECT stride.submit('INSERT INTO $target ($column, n) SELECT $value, n FROM numbers"
+	my $job = $node->sql("SELECT stride.submit('INSERT INTO $target ($column, n) SELECT $value, $other FROM numbers"
 		  . " ON CONFLICT ($conflict) DO NOTHING', workers => 1, chunk_rows => 10000, key => '{$column}')");
 	$node->wait_for_state($job, 'succeeded');
 	$node->wait_until("SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_stride worker'", 'the worker has gone');
