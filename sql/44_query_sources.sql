@@ -53,6 +53,10 @@ SELECT count(*) FROM (TABLE latest EXCEPT (SELECT DISTINCT ON (customer) custome
 TRUNCATE got;
 CALL stride.run_pipeline('got', source_query => 'VALUES (1, ''a''), (2, ''b''), (3, ''c'')', transform_query => 'SELECT column1 AS id, upper(column2) AS name FROM chunk WHERE column1 > 1');
 TABLE got ORDER BY id;
+-- Rows without columns are rows.
+TRUNCATE got;
+CALL stride.run_pipeline('got', source_query => 'SELECT FROM orders', transform_query => 'SELECT 7 AS id FROM chunk', chunk_rows => 83);
+SELECT count(*), sum(id) FROM got;
 CREATE TABLE odd (ordinal text, ordinal_1 int, "a ""b""" date);
 CALL stride.run_pipeline('odd', source_query => 'SELECT ''o''::text AS ordinal, 1 AS ordinal_1, date ''2026-01-01'' AS "a ""b"""', transform_query => 'SELECT * FROM chunk');
 TABLE odd;
@@ -202,6 +206,7 @@ WHERE e.extname = 'pg_stride' AND c.oid = :'work_table'::regclass AND a.grantee 
 SELECT stride.cancel(:job);
 
 -- Refused, one line an input, then its SQLSTATE
+CREATE VIEW internal AS SELECT id, 1 AS tableoid FROM orders;
 \pset format unaligned
 \pset tuples_only on
 SELECT stride.submit_pipeline('got', source => 'orders', source_query => 'SELECT 1 AS id'); \echo :SQLSTATE
@@ -221,6 +226,9 @@ SELECT stride.submit_pipeline('got', source_query => 'SELECT id, id + 1 FROM ord
 SELECT stride.submit_pipeline('got', source_query => 'SELECT a.id, b.id FROM orders AS a, orders AS b'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id, ROW(1, 2) AS name FROM orders'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id, 1 AS ctid FROM orders'); \echo :SQLSTATE
+SELECT stride.submit_pipeline('got', source_query => 'SELECT xmin, id FROM orders', on_conflict => 'nothing', walk => 'stream'); \echo :SQLSTATE
+SELECT stride.submit_pipeline('got', source => 'internal'); \echo :SQLSTATE
+SELECT stride.submit_pipeline('got', source_query => 'SELECT FROM orders'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id, at FROM orders'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id FROM orders', key => '{id}'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('got', source_query => 'SELECT id FROM orders', walk => 'key'); \echo :SQLSTATE

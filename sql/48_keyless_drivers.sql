@@ -38,6 +38,12 @@ CALL compare('SELECT column1, column2, column1 FROM (VALUES (1, ''a''), (2, NULL
 CALL compare('SELECT n, word, length(word) FROM unnest(string_to_array(repeat(''a bc '', 300), '' '')) WITH ORDINALITY AS u (word, n)');
 CALL compare('SELECT r.a, r.b, 1 FROM jsonb_to_recordset(''[{"a": 1, "b": "x"}, {"a": 2}]'') AS r (a int, b text)');
 CALL compare('SELECT 1, ''one'', 2 FROM mailed');
+-- Column names that no table could have
+CREATE VIEW internal AS SELECT id AS ctid, email AS "?column?", amount AS column_2 FROM orders;
+CALL compare('SELECT * FROM internal');
+CALL compare('SELECT i.ctid, to_jsonb(i)::text, i.column_2 FROM internal AS i WHERE i.ctid > 7');
+CALL compare('SELECT * FROM (VALUES (1, ''a'', 2), (3, ''b'', 4)) AS v (xmin, name, xmin)');
+CALL compare('SELECT id AS ctid, email, amount AS ctid FROM orders ORDER BY amount, id LIMIT 7', walk => 'spool');
 -- Whole rows, conditions and columns that the rows are saved by, and those that they are not
 CALL compare('SELECT m.id, of_view(m), (m).amount FROM mailed AS m WHERE m.id IN (SELECT id FROM kept) AND m.amount < 90 AND m.customer = (SELECT max(customer) FROM customers) - 3');
 CALL compare('SELECT id, to_jsonb(m)::text || (SELECT count(*) FROM kept AS k WHERE k.email = m.email), 1 FROM mailed AS m');

@@ -51,6 +51,12 @@ void require_storable(TupleDesc columns) {
                 ereport(ERROR,
                         (errcode(ERRCODE_DUPLICATE_COLUMN), errmsg("source_query gives the column \"%s\" twice", name),
                          errhint("Give each column a name of its own with AS.")));
+        if (SystemAttributeByName(name) != nullptr)
+            ereport(ERROR,
+                    (errcode(ERRCODE_DUPLICATE_COLUMN),
+                     errmsg("column \"%s\" of source_query has the name of a system column", name),
+                     errdetail("Its rows are walked as those of a table, which has a system column of this name."),
+                     errhint("Give the column another name with AS.")));
         if (get_typtype(column->atttypid) == TYPTYPE_PSEUDO)
             ereport(ERROR, (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
                             errmsg("column \"%s\" of source_query has the pseudo-type %s", name,
@@ -100,16 +106,23 @@ bool is_taken(const List *names, const char *name) {
     return false;
 }
 
+// The name under which a column can be saved beside those that have theirs.
+char *name_to_save(const List *taken, char *name) {
+    if (strcmp(name, "?column?") != 0 && SystemAttributeByName(name) == nullptr && !is_taken(taken, name)) return name;
+    char *other;
+    int number = list_length(taken);
+    do
+        other = psprintf("column_%d", ++number);
+    while (is_taken(taken, other));
+    return other;
+}
+
 // Makes the SELECT of an INSERT an item of FROM, with a name of its own for each column.
 void make_from_item(RangeTblEntry *entry) {
     List *names = NIL;
     ListCell *cell;
-    foreach (cell, entry->eref->colnames) {
-        char *name = strVal(lfirst(cell));
-        if (strcmp(name, "?column?") == 0 || is_taken(names, name))
-            name = psprintf("column_%d", list_length(names) + 1);
-        names = lappend(names, makeString(name));
-    }
+    foreach (cell, entry->eref->colnames)
+        names = lappend(names, makeString(name_to_save(names, strVal(lfirst(cell)))));
     entry->alias = makeAlias("query", names);
     entry->eref = makeAlias("query", names);
     entry->inFromCl = true;
@@ -128,11 +141,14 @@ Query *select_rows(Query *level, int rtindex, const List *numbers) {
     Node *condition = conditions == NIL ? nullptr : reinterpret_cast<Node *>(make_ands_explicit(conditions));
     List *names;
     List *all = columns_of(entry, 1, &names);
+    List *saved = NIL;
     List *columns = NIL;
-    foreach (cell, numbers)
+    foreach (cell, numbers) {
+        char *name = name_to_save(saved, strVal(list_nth(names, lfirst_int(cell) - 1)));
+        saved = lappend(saved, makeString(name));
         columns = lappend(columns, makeTargetEntry(static_cast<Expr *>(list_nth(all, lfirst_int(cell) - 1)),
-                                                   static_cast<AttrNumber>(list_length(columns) + 1),
-                                                   strVal(list_nth(names, lfirst_int(cell) - 1)), false));
+                                                   static_cast<AttrNumber>(list_length(saved)), name, false));
+    }
     Query *query = select_from(list_make1(entry), columns, condition);
     if (entry->rtekind == RTE_SUBQUERY) {
         query->cteList = static_cast<List *>(copyObjectImpl(level->cteList));

@@ -162,6 +162,11 @@ List *query_columns(const Query *query) {
 }
 
 List *written_columns(Relation target, List *given, const char *giver) {
+    if (given == NIL)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_COLUMN_REFERENCE), errmsg("%s gives no columns", giver),
+                        errdetail("Columns are matched by name. The target has: %s.",
+                                  listed(descriptor_columns(RelationGetDescr(target)))),
+                        errhint("Select the columns that are to be written.")));
     List *written = NIL;
     List *unknown = NIL;
     List *seen = NIL;
