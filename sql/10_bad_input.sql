@@ -69,6 +69,8 @@ SET ROLE regress_stride_app;
 
 -- Arguments out of their range
 SELECT stride.submit('DELETE FROM orders', workers => -1); \echo :SQLSTATE
+SELECT stride.submit('DELETE FROM orders', workers => 1025); \echo :SQLSTATE
+SET stride.workers = 1025; \echo :SQLSTATE
 SELECT stride.submit('DELETE FROM orders', workers => 2147483647); \echo :SQLSTATE
 SELECT stride.submit('DELETE FROM orders', workers => 99999999999); \echo :SQLSTATE
 SELECT stride.submit('DELETE FROM orders', chunk_rows => -1); \echo :SQLSTATE

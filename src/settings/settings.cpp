@@ -243,7 +243,7 @@ constexpr std::array entries{
                1000, 1, hour_ms, GUC_UNIT_MS, "How long throttle_query may take."),
     job_text("stride.time_window", PGC_USERSET, &session.time_window, &Settings::time_window, "", check_time_window,
              "Hours of the day in which a job runs, as in 22:00-06:00, in the submitter's time zone."),
-    number("stride.workers", PGC_USERSET, &default_workers, 0, 0, 64, 0,
+    number("stride.workers", PGC_USERSET, &default_workers, 0, 0, most_workers, 0,
            "Workers of a job that does not say how many; 0 lets the job choose."),
     // GUC TABLE END
 };

@@ -65,7 +65,7 @@ Settings resolve_settings(Jsonb *of_job, Jsonb *captured = nullptr);
 // True for the GUC of a key of `settings`: one that a submitter's session may bring along.
 bool is_default_of_job(const char *guc);
 
-// The largest values of submit's and alter's arguments of the same names.
+// The largest values of submit's and alter's arguments of the same names; of the GUCs that count workers, too.
 constexpr int most_workers = 1024;
 constexpr int most_chunk_rows = 10'000'000;
 
