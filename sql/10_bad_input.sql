@@ -212,6 +212,9 @@ SELECT outcome(format('SELECT stride.forget(%s)', :later), :later);
 SELECT stride.alter(:later); \echo :SQLSTATE
 SELECT stride.alter(:later, workers => -1); \echo :SQLSTATE
 SELECT stride.alter(:later, chunk_rows => -1); \echo :SQLSTATE
+SELECT stride.alter(:later, reject_limit => -1); \echo :SQLSTATE
+SELECT stride.alter(:later, reject_percent => 'NaN'); \echo :SQLSTATE
+SELECT outcome(format('SELECT stride.alter(%s, reject_limit => 1)', :later), :later);
 SELECT stride.alter(:later, settings => '{"chunk_tiem": 1}'); \echo :SQLSTATE
 SELECT stride.alter(:later, settings => '{"freeze_time": false}'); \echo :SQLSTATE
 \set VERBOSITY sqlstate

@@ -113,6 +113,13 @@ CALL stride.run('INSERT INTO limited SELECT id FROM share WHERE NOT fails_if(bad
                 chunk_rows => 16, workers => 4);
 SELECT state, rows_rejected, rows_written = (SELECT count(*) FROM limited) AS kept, error_message FROM stride.jobs WHERE name = 'limit';
 UPDATE share SET bad = false WHERE id > 20;
+-- A limit that was too low is raised.
+SELECT stride.job_id('limit') AS job \gset
+SELECT stride.alter(:job, reject_limit => 30, reject_percent => 3);
+SELECT stride.resume(:job);
+CALL stride.wait(:job);
+SELECT state, rows_rejected BETWEEN 20 AND 30 AS within, rows_written = (SELECT count(*) FROM limited) AS kept, reject_limit, reject_percent FROM stride.jobs WHERE name = 'limit';
+TRUNCATE limited;
 CALL stride.run('UPDATE share SET bad = fails_if(bad)', name => 'not reached', on_error => 'skip', reject_limit => 20, workers => 4);
 CALL stride.run('INSERT INTO limited SELECT id FROM share WHERE NOT fails_if(bad)', name => 'percent', on_error => 'skip', reject_percent => 0.5,
                 chunk_rows => 16, workers => 1);

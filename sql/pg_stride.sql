@@ -504,15 +504,17 @@ COMMENT ON FUNCTION stride.cancel(bigint) IS
 'Asks an unfinished job to stop, its chunks in flight to be rolled back, and returns the state asked for, cancelled. What was committed stays; stride.resume goes on from there. Takes effect when the calling transaction commits. Does nothing to a cancelled job. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that is failing or has ended otherwise.';
 
 CREATE FUNCTION stride.alter(
-    job_id     bigint,
-    workers    integer DEFAULT NULL,
-    chunk_rows integer DEFAULT NULL,
-    settings   jsonb DEFAULT NULL
+    job_id         bigint,
+    workers        integer DEFAULT NULL,
+    chunk_rows     integer DEFAULT NULL,
+    settings       jsonb DEFAULT NULL,
+    reject_limit   bigint DEFAULT NULL,
+    reject_percent numeric DEFAULT NULL
 ) RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_alter';
-COMMENT ON FUNCTION stride.alter(bigint, integer, integer, jsonb) IS
-'Changes a job from its next chunk on, and returns its state. NULL leaves as is. workers: 0 lets the job choose. chunk_rows: rows a chunk, 0 adapts to chunk_time. settings: merged into the job''s, a JSON null resets a key. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 22023 for a bad value or when there is nothing to change, 42704 for an id that is unknown or another role''s, 55000 for a job that succeeded.';
+COMMENT ON FUNCTION stride.alter(bigint, integer, integer, jsonb, bigint, numeric) IS
+'Changes a job from its next chunk on, and returns its state. NULL leaves as is. workers: 0 lets the job choose. chunk_rows: rows a chunk, 0 adapts to chunk_time. settings: merged into the job''s, a JSON null resets a key. reject_limit, reject_percent: the most rows that are kept aside, those of before included, for a job with on_error => skip; one that failed for them goes on with stride.resume. Takes effect when the calling transaction commits. Errors: 22004 for a NULL id, 22023 for a bad value or when there is nothing to change, 42704 for an id that is unknown or another role''s, 55000 for a job that succeeded, or has no limits.';
 
 CREATE FUNCTION stride.retry_rejects(job_id bigint) RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE

@@ -192,46 +192,74 @@ Datum steer(FunctionCallInfo fcinfo, const char *action, std::optional<JobState>
     return CStringGetTextDatum(core::name(asked_for(*next)));
 }
 
-void push_count(JsonbParseState **state, const char *name, int32 value) {
+void push(JsonbParseState **state, const char *name, JsonbValue *value) {
     JsonbValue key;
     key.type = jbvString;
     key.val.string.val = const_cast<char *>(name);
     key.val.string.len = static_cast<int>(strlen(name));
     (void)pushJsonbValue(state, WJB_KEY, &key);
-    JsonbValue number;
-    number.type = jbvNumeric;
-    number.val.numeric = DatumGetNumeric(DirectFunctionCall1(int4_numeric, Int32GetDatum(value)));
-    (void)pushJsonbValue(state, WJB_VALUE, &number);
+    (void)pushJsonbValue(state, WJB_VALUE, value);
+}
+
+void push_number(JsonbParseState **state, const char *name, Numeric number) {
+    JsonbValue value;
+    value.type = jbvNumeric;
+    value.val.numeric = number;
+    push(state, name, &value);
 }
 
 void push_object(JsonbParseState **state, const char *name, Jsonb *object) {
-    JsonbValue key;
-    key.type = jbvString;
-    key.val.string.val = const_cast<char *>(name);
-    key.val.string.len = static_cast<int>(strlen(name));
-    (void)pushJsonbValue(state, WJB_KEY, &key);
     JsonbValue value;
     JsonbToJsonbValue(object, &value);
-    (void)pushJsonbValue(state, WJB_VALUE, &value);
+    push(state, name, &value);
+}
+
+// The arguments of stride.alter.
+enum AlterArgument : int { with_workers = 1, with_chunk_rows, with_settings, with_reject_limit, with_reject_percent };
+
+bool is_given(FunctionCallInfo fcinfo, AlterArgument argument) {
+    return !PG_ARGISNULL(argument);
+}
+
+void push_limits(JsonbParseState **state, FunctionCallInfo fcinfo, const catalog::Job &job) {
+    if (is_given(fcinfo, with_reject_limit)) {
+        settings::check_reject_limit(PG_GETARG_INT64(with_reject_limit));
+        push_number(state, "reject_limit", int64_to_numeric(PG_GETARG_INT64(with_reject_limit)));
+    }
+    if (is_given(fcinfo, with_reject_percent)) {
+        settings::check_reject_percent(
+            DatumGetFloat8(DirectFunctionCall1(numeric_float8, PG_GETARG_DATUM(with_reject_percent))));
+        push_number(state, "reject_percent", PG_GETARG_NUMERIC(with_reject_percent));
+    }
+    if ((is_given(fcinfo, with_reject_limit) || is_given(fcinfo, with_reject_percent)) &&
+        strcmp(job.on_error, "skip") != 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("job %lld has no reject limits", static_cast<long long>(job.job_id)),
+                        errdetail("It fails at the first row that it cannot process."),
+                        errhint("Submit its statement again with on_error => 'skip'.")));
 }
 
 // The arguments of an alter request, checked: those that were given.
-Jsonb *altered(FunctionCallInfo fcinfo, const Outlook &outlook) {
-    if (PG_ARGISNULL(1) && PG_ARGISNULL(2) && PG_ARGISNULL(3))
+Jsonb *altered(FunctionCallInfo fcinfo, const catalog::Job &job, const Outlook &outlook) {
+    bool any = false;
+    for (int argument = with_workers; argument <= with_reject_percent; argument++)
+        any = any || !PG_ARGISNULL(argument);
+    if (!any)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("nothing to alter"),
-                        errhint("Give workers, chunk_rows or settings.")));
+                        errhint("Give workers, chunk_rows, settings, reject_limit or reject_percent.")));
     JsonbParseState *state = nullptr;
     (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-    if (!PG_ARGISNULL(1)) {
-        settings::check_workers(PG_GETARG_INT32(1));
-        push_count(&state, "workers", PG_GETARG_INT32(1));
+    if (is_given(fcinfo, with_workers)) {
+        settings::check_workers(PG_GETARG_INT32(with_workers));
+        push_number(&state, "workers", int64_to_numeric(PG_GETARG_INT32(with_workers)));
     }
-    if (!PG_ARGISNULL(2)) {
-        settings::check_chunk_rows(PG_GETARG_INT32(2));
-        push_count(&state, "chunk_rows", PG_GETARG_INT32(2));
+    if (is_given(fcinfo, with_chunk_rows)) {
+        settings::check_chunk_rows(PG_GETARG_INT32(with_chunk_rows));
+        push_number(&state, "chunk_rows", int64_to_numeric(PG_GETARG_INT32(with_chunk_rows)));
     }
-    if (!PG_ARGISNULL(3))
-        push_object(&state, "settings", settings::check_settings(PG_GETARG_JSONB_P(3), outlook.settings));
+    if (is_given(fcinfo, with_settings))
+        push_object(&state, "settings", settings::check_settings(PG_GETARG_JSONB_P(with_settings), outlook.settings));
+    push_limits(&state, fcinfo, job);
     return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
 }
 
@@ -250,8 +278,9 @@ Datum alter(FunctionCallInfo fcinfo) {
     const catalog::Job *job = catalog::require_own_job(job_argument(fcinfo));
     const Outlook outlook = outlook_of(*job);
     if (outlook.forgotten || succeeded(outlook.state)) refuse("alter", job->job_id, outlook);
-    if (!PG_ARGISNULL(3)) refuse_end_of_run(*job, settings::check_settings(PG_GETARG_JSONB_P(3), outlook.settings));
-    request(job->job_id, "alter", altered(fcinfo, outlook));
+    if (is_given(fcinfo, with_settings))
+        refuse_end_of_run(*job, settings::check_settings(PG_GETARG_JSONB_P(with_settings), outlook.settings));
+    request(job->job_id, "alter", altered(fcinfo, *job, outlook));
     return CStringGetTextDatum(core::name(outlook.state));
 }
 

@@ -104,7 +104,7 @@ void mark_started(int64 job_id, int64 rows_before);     // -> running, a new run
 void mark_finished(int64 job_id, core::JobState state); // with finished_at
 void mark_requeued(int64 job_id, const Home &home);     // a new attempt; clears the error
 void set_failed_starts(int64 job_id, int32 failed_starts);
-void alter_job(int64 job_id, Jsonb *arguments); // {"workers", "chunk_rows", "settings"}, those that are there
+void alter_job(int64 job_id, Jsonb *arguments); // those of stride.alter that are there, by their names
 void move_home(int64 job_id, const Home &home);
 void rebind(const Job &job); // relation oids looked up again by name
 void rebind_target(int64 job_id, Oid target);

@@ -53,7 +53,9 @@ constinit pg::FixedStatement update_failed_starts = {
 
 constinit pg::FixedStatement update_altered = {
     "UPDATE stride_catalog.job SET workers = coalesce(($2->>'workers')::integer, workers),"
-    " chunk_rows = coalesce(($2->>'chunk_rows')::integer, chunk_rows), settings = coalesce($2->'settings', settings)"
+    " chunk_rows = coalesce(($2->>'chunk_rows')::integer, chunk_rows), settings = coalesce($2->'settings', settings),"
+    " reject_limit = coalesce(($2->>'reject_limit')::bigint, reject_limit),"
+    " reject_percent = coalesce(($2->>'reject_percent')::numeric, reject_percent)"
     " WHERE job_id = $1",
     2,
     {INT8OID, JSONBOID},

@@ -86,17 +86,13 @@ void fill_on_error(catalog::Job *job, const Arguments &arguments) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("reject_limit and reject_percent need a job that skips rows"),
                         errhint("Add on_error => 'skip', or leave them out.")));
-    if (arguments.has_reject_limit && arguments.reject_limit < 0)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reject_limit must not be negative"),
-                        errhint("Give the most rows that may be kept aside, or NULL for no limit.")));
+    if (arguments.has_reject_limit) settings::check_reject_limit(arguments.reject_limit);
     job->on_error = pstrdup(arguments.on_error);
     job->reject_limit = arguments.has_reject_limit ? arguments.reject_limit : -1;
     job->reject_percent = -1;
     if (arguments.reject_percent == 0) return;
     job->reject_percent = DatumGetFloat8(DirectFunctionCall1(numeric_float8, arguments.reject_percent));
-    if (!(job->reject_percent >= 0 && job->reject_percent <= 100))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reject_percent must be between 0 and 100"),
-                        errhint("Give the percentage of rows that may be kept aside, or NULL for no limit.")));
+    settings::check_reject_percent(job->reject_percent);
 }
 
 void check_dependencies(ArrayType *depends_on) {

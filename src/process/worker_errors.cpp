@@ -105,7 +105,9 @@ Next fail_over_limit(Worker *worker, const FailedChunk &chunk, const chunk::Pass
     ErrorData error = *chunk.error;
     error.detail = error.detail == nullptr ? pstrdup(why) : psprintf("%s\n%s", error.detail, why);
     if (error.hint == nullptr)
-        error.hint = pstrdup("SELECT * FROM stride.rejects shows the rows that were kept aside.");
+        error.hint = psprintf("SELECT * FROM stride.rejects WHERE job_id = %lld shows the rows that were kept aside; "
+                              "stride.alter raises the limits, and stride.resume goes on.",
+                              static_cast<long long>(worker->job->job_id));
     return end_with(worker, chunk.split, "fail", &error, chunk.tried.reach.last);
 }
 

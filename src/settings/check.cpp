@@ -238,4 +238,16 @@ void check_chunk_rows(int chunk_rows) {
     check_count("chunk_rows", chunk_rows, most_chunk_rows, "Give 0, or leave it out, to adapt to stride.chunk_time.");
 }
 
+void check_reject_limit(int64 limit) {
+    if (limit < 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reject_limit must not be negative"),
+                        errhint("Give the most rows that may be kept aside, or leave it out.")));
+}
+
+void check_reject_percent(double percent) {
+    if (!(percent >= 0 && percent <= 100))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reject_percent must be between 0 and 100"),
+                        errhint("Give the percentage of rows that may be kept aside, or leave it out.")));
+}
+
 } // namespace stride::settings

@@ -73,6 +73,10 @@ constexpr int most_chunk_rows = 10'000'000;
 void check_workers(int workers);
 void check_chunk_rows(int chunk_rows);
 
+// Check `reject_limit`, which is not negative, and `reject_percent`, from 0 to 100: 22023.
+void check_reject_limit(int64 limit);
+void check_reject_percent(double percent);
+
 // One line of the view stride.settings; static or palloc'd strings, nullptr for NULL.  `unit` is that of a bare number.
 struct SettingInfo {
     const char *name;
