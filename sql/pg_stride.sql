@@ -489,7 +489,7 @@ CREATE FUNCTION stride.pause(job_id bigint) RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_pause';
 COMMENT ON FUNCTION stride.pause(bigint) IS
-'Asks a queued or running job to hold at its next chunk boundaries, and returns the state asked for, paused. Takes effect when the calling transaction commits. Does nothing to a paused job. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that is ending or has ended.';
+'Asks a queued or running job to hold at its next chunk boundaries, and returns the state asked for, paused. Takes effect when the calling transaction commits. Does nothing to a paused job; leaves one that is ending or has ended as it is, with a WARNING, and returns its state. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s.';
 
 CREATE FUNCTION stride.resume(job_id bigint) RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -501,7 +501,7 @@ CREATE FUNCTION stride.cancel(job_id bigint) RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'stride_cancel';
 COMMENT ON FUNCTION stride.cancel(bigint) IS
-'Asks an unfinished job to stop, its chunks in flight to be rolled back, and returns the state asked for, cancelled. What was committed stays; stride.resume goes on from there. Takes effect when the calling transaction commits. Does nothing to a cancelled job. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s, 55000 for a job that is failing or has ended otherwise.';
+'Asks an unfinished job to stop, its chunks in flight to be rolled back, and returns the state asked for, cancelled. What was committed stays; stride.resume goes on from there. Takes effect when the calling transaction commits. Does nothing to a cancelled job; leaves one that is failing or has ended otherwise as it is, with a WARNING, and returns its state. Errors: 22004 for a NULL id, 42704 for an id that is unknown or another role''s.';
 
 CREATE FUNCTION stride.alter(
     job_id         bigint,

@@ -148,12 +148,17 @@ const char *way_on(int64 job_id, JobState state) {
     }
 }
 
-[[noreturn]] void refuse(const char *verb, int64 job_id, const Outlook &outlook) {
+// Says that the state of a job does not allow what was asked.
+void report(int level, const char *verb, int64 job_id, const Outlook &outlook) {
     const char *state = outlook.forgotten ? "about to be removed" : core::name(outlook.state);
-    ereport(ERROR,
+    ereport(level,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("cannot %s job %lld", verb, static_cast<long long>(job_id)), errdetail("The job is %s.", state),
              errhint("%s", outlook.forgotten ? "Submit the statement again." : way_on(job_id, outlook.state))));
+}
+
+[[noreturn]] void refuse(const char *verb, int64 job_id, const Outlook &outlook) {
+    report(ERROR, verb, job_id, outlook);
     pg_unreachable();
 }
 
@@ -181,13 +186,17 @@ bool resume_is_settled(JobState) {
     return false;
 }
 
-// pause, resume and cancel: one shape.
+// pause, resume and cancel: one shape.  A job that cannot be resumed is an error.  One that needs no stopping any more is
+// not, as it may have ended since the caller looked for jobs to stop.
 Datum steer(FunctionCallInfo fcinfo, const char *action, std::optional<JobState> (*after)(JobState),
-            bool (*is_settled)(JobState)) {
+            bool (*is_settled)(JobState), int otherwise) {
     const catalog::Job *job = catalog::require_own_job(job_argument(fcinfo));
     const Outlook outlook = outlook_of(*job);
     const std::optional<JobState> next = after(outlook.state);
-    if (outlook.forgotten || !next.has_value()) refuse(action, job->job_id, outlook);
+    if (outlook.forgotten || !next.has_value()) {
+        report(otherwise, action, job->job_id, outlook);
+        return CStringGetTextDatum(core::name(outlook.state));
+    }
     if (!is_settled(outlook.state)) request(job->job_id, action, no_arguments());
     return CStringGetTextDatum(core::name(asked_for(*next)));
 }
@@ -351,17 +360,17 @@ extern "C" {
 
 PG_FUNCTION_INFO_V1(stride_pause);
 PGDLLEXPORT Datum stride_pause(PG_FUNCTION_ARGS) {
-    return boundary([&] { return api::steer(fcinfo, "pause", api::after_pause, api::pause_is_settled); });
+    return boundary([&] { return api::steer(fcinfo, "pause", api::after_pause, api::pause_is_settled, WARNING); });
 }
 
 PG_FUNCTION_INFO_V1(stride_resume);
 PGDLLEXPORT Datum stride_resume(PG_FUNCTION_ARGS) {
-    return boundary([&] { return api::steer(fcinfo, "resume", api::after_resume, api::resume_is_settled); });
+    return boundary([&] { return api::steer(fcinfo, "resume", api::after_resume, api::resume_is_settled, ERROR); });
 }
 
 PG_FUNCTION_INFO_V1(stride_cancel);
 PGDLLEXPORT Datum stride_cancel(PG_FUNCTION_ARGS) {
-    return boundary([&] { return api::steer(fcinfo, "cancel", api::after_cancel, api::cancel_is_settled); });
+    return boundary([&] { return api::steer(fcinfo, "cancel", api::after_cancel, api::cancel_is_settled, WARNING); });
 }
 
 PG_FUNCTION_INFO_V1(stride_alter);

@@ -33,7 +33,7 @@ CREATE PROCEDURE storm(calls text[]) LANGUAGE plpgsql AS $$
 DECLARE
   call text;
 BEGIN
-  PERFORM set_config('client_min_messages', 'warning', false);
+  PERFORM set_config('client_min_messages', 'error', false);
   FOREACH call IN ARRAY calls LOOP
     BEGIN
       EXECUTE 'SELECT stride.' || call;
