@@ -127,6 +127,20 @@ SELECT stride.submit_pipeline('target', source => 'whole', delete_source => true
 SELECT stride.submit_pipeline('target', source => 'whole', delete_source => true, transform_query => 'SELECT * FROM chunk LIMIT 5'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('target', source => 'whole', delete_source => true, transform_query => 'SELECT id, (SELECT count(*)::int FROM whole) AS part FROM chunk'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('target', source => 'target', delete_source => true); \echo :SQLSTATE
+-- By foreign keys: of the source, by way of another table, of the target; one that only forbids is none of these.
+CREATE TABLE tree (id int PRIMARY KEY, part int CONSTRAINT up REFERENCES tree ON DELETE CASCADE, note text);
+SELECT stride.submit_pipeline('target', source => 'tree', delete_source => true); \echo :SQLSTATE
+ALTER TABLE tree DROP CONSTRAINT up, ADD CONSTRAINT up FOREIGN KEY (part) REFERENCES tree ON DELETE SET NULL;
+SELECT stride.submit_pipeline('target', source => 'tree', delete_source => true); \echo :SQLSTATE
+CREATE TABLE branch (id int PRIMARY KEY REFERENCES tree ON DELETE CASCADE);
+ALTER TABLE tree DROP CONSTRAINT up, ADD CONSTRAINT up FOREIGN KEY (part) REFERENCES branch ON DELETE SET DEFAULT;
+SELECT stride.submit_pipeline('target', source => 'tree', delete_source => true); \echo :SQLSTATE
+ALTER TABLE tree DROP CONSTRAINT up;
+TRUNCATE target;
+ALTER TABLE target ADD CONSTRAINT down FOREIGN KEY (part) REFERENCES branch ON DELETE CASCADE;
+SELECT stride.submit_pipeline('target', source => 'tree', delete_source => true); \echo :SQLSTATE
+ALTER TABLE target DROP CONSTRAINT down, ADD CONSTRAINT down FOREIGN KEY (part) REFERENCES branch;
+SELECT count(*) > 0 FROM stride.explain_pipeline('target', source => 'tree', delete_source => true);
 \pset format aligned
 \pset tuples_only off
 SELECT * FROM stride.check_invariants() WHERE NOT ok;

@@ -82,6 +82,13 @@ void check_function_privilege(Oid function) {
     if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
 }
 
+// Fires on the deletion of rows: ON DELETE CASCADE, SET NULL or SET DEFAULT of a foreign key that refers to them.
+bool acts_on_referring_rows(const Trigger &trigger) {
+    return trigger.tgenabled != TRIGGER_DISABLED &&
+           (trigger.tgfoid == F_RI_FKEY_CASCADE_DEL || trigger.tgfoid == F_RI_FKEY_SETNULL_DEL ||
+            trigger.tgfoid == F_RI_FKEY_SETDEFAULT_DEL);
+}
+
 bool is_called(Node *node) {
     return IsA(node, FuncExpr) || IsA(node, OpExpr) || IsA(node, Aggref) || IsA(node, WindowFunc) ||
            IsA(node, DistinctExpr) || IsA(node, NullIfExpr) || IsA(node, ScalarArrayOpExpr);
@@ -284,6 +291,35 @@ void refuse_foreign_delete(const RangeTblEntry *rte) {
                             "its server commits first.",
                             relation_name(lfirst_oid(cell))),
                    "Submit the pipeline without delete_source, and delete the rows by a second job with depends_on.");
+}
+
+void refuse_cascades(const RangeTblEntry *rte, Oid target) {
+    const List *source = relation_and_children(rte->relid, rte->inh);
+    const List *written = written_relations(target, true);
+    List *deleted = list_copy(source); // and what is deleted with them, which grows in the loop
+    for (int i = 0; i < list_length(deleted); i++) {
+        Relation relation = relation_open(list_nth_oid(deleted, i), AccessShareLock);
+        const TriggerDesc *triggers = relation->trigdesc;
+        for (int j = 0; triggers != nullptr && j < triggers->numtriggers; j++) {
+            const Trigger &trigger = triggers->triggers[j];
+            const Oid referring = trigger.tgconstrrelid;
+            if (!acts_on_referring_rows(trigger)) continue;
+            const List *reached = relation_and_children(referring, true);
+            if (have_common(source, reached))
+                refuse(psprintf("A foreign key of %s deletes or changes rows of it that are still to be moved, when "
+                                "those that they refer to are.",
+                                relation_name(referring)),
+                       "Drop the foreign key for the time of the move, or move the rows by one statement, WITH moved "
+                       "AS (DELETE .. RETURNING ..) INSERT .. SELECT .. FROM moved.");
+            if (have_common(written, reached))
+                refuse(psprintf("A foreign key deletes or changes rows of the target %s when those of the source that "
+                                "they refer to are deleted.",
+                                relation_name(referring)),
+                       "Drop the foreign key before the move.");
+            if (trigger.tgfoid == F_RI_FKEY_CASCADE_DEL) deleted = list_append_unique_oid(deleted, referring);
+        }
+        relation_close(relation, NoLock);
+    }
 }
 
 void refuse_second_read(Query *query, const Candidate &driver) {
