@@ -47,18 +47,60 @@ bool calls_user_volatile(Node *node, void *context) {
     return pg::walk_expression(node, calls_user_volatile, context);
 }
 
+// What a plan node computes besides its target list and its conditions.
+Node *further_expressions(const Plan *plan) {
+    switch (nodeTag(plan)) {
+    case T_NestLoop:
+    case T_MergeJoin:
+    case T_HashJoin:
+        return reinterpret_cast<Node *>(reinterpret_cast<const Join *>(plan)->joinqual);
+    case T_Result:
+        return reinterpret_cast<const Result *>(plan)->resconstantqual;
+    case T_FunctionScan:
+        return reinterpret_cast<Node *>(reinterpret_cast<const FunctionScan *>(plan)->functions);
+    case T_ValuesScan:
+        return reinterpret_cast<Node *>(reinterpret_cast<const ValuesScan *>(plan)->values_lists);
+    case T_TableFuncScan:
+        return reinterpret_cast<Node *>(reinterpret_cast<const TableFuncScan *>(plan)->tablefunc);
+    case T_Limit:
+        return reinterpret_cast<Node *>(list_make2(reinterpret_cast<const Limit *>(plan)->limitOffset,
+                                                   reinterpret_cast<const Limit *>(plan)->limitCount));
+    default:
+        return nullptr;
+    }
+}
+
+// The nodes beneath it besides the outer and the inner one.
+List *further_plans(const Plan *plan) {
+    switch (nodeTag(plan)) {
+    case T_Append:
+        return reinterpret_cast<const Append *>(plan)->appendplans;
+    case T_MergeAppend:
+        return reinterpret_cast<const MergeAppend *>(plan)->mergeplans;
+    case T_SubqueryScan:
+        return list_make1(reinterpret_cast<const SubqueryScan *>(plan)->subplan);
+    default:
+        return NIL;
+    }
+}
+
+bool any_plan_calls_user_volatile(const List *plans);
+
 // Expressions of a plan node and those beneath it.
 bool plan_calls_user_volatile(const Plan *plan) {
     if (plan == nullptr) return false;
-    if (calls_user_volatile(reinterpret_cast<Node *>(plan->targetlist), nullptr) ||
-        calls_user_volatile(reinterpret_cast<Node *>(plan->qual), nullptr))
-        return true;
-    if (IsA(plan, FunctionScan) &&
-        calls_user_volatile(reinterpret_cast<Node *>(reinterpret_cast<const FunctionScan *>(plan)->functions), nullptr))
-        return true;
-    if (IsA(plan, SubqueryScan) && plan_calls_user_volatile(reinterpret_cast<const SubqueryScan *>(plan)->subplan))
-        return true;
-    return plan_calls_user_volatile(outerPlan(plan)) || plan_calls_user_volatile(innerPlan(plan));
+    return calls_user_volatile(reinterpret_cast<Node *>(plan->targetlist), nullptr) ||
+           calls_user_volatile(reinterpret_cast<Node *>(plan->qual), nullptr) ||
+           calls_user_volatile(further_expressions(plan), nullptr) ||
+           any_plan_calls_user_volatile(further_plans(plan)) || plan_calls_user_volatile(outerPlan(plan)) ||
+           plan_calls_user_volatile(innerPlan(plan));
+}
+
+bool any_plan_calls_user_volatile(const List *plans) {
+    ListCell *cell;
+    foreach (cell, plans)
+        if (plan_calls_user_volatile(static_cast<Plan *>(lfirst(cell)))) return true;
+    return false;
 }
 
 // Constraints are checked before the row is in the table, and a batch later than the rows before it.
@@ -69,12 +111,23 @@ bool check_calls_user_volatile(Relation relation) {
     return false;
 }
 
+bool is_after_row(const Trigger &trigger) {
+    return TRIGGER_FOR_INSERT(trigger.tgtype) && TRIGGER_FOR_ROW(trigger.tgtype) && TRIGGER_FOR_AFTER(trigger.tgtype);
+}
+
 // A trigger of a user's: those of foreign keys do not care for the order of rows.
 bool has_after_row_trigger(const TriggerDesc *triggers) {
-    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
+    for (int i = 0; i < triggers->numtriggers; i++)
+        if (!triggers->triggers[i].tgisinternal && is_after_row(triggers->triggers[i])) return true;
+    return false;
+}
+
+// The WHEN of such a trigger is judged as soon as its row is in the table, before the next row.
+bool condition_calls_user_volatile(const TriggerDesc *triggers) {
+    for (int i = 0; i < triggers->numtriggers; i++) {
         const Trigger &trigger = triggers->triggers[i];
-        if (!trigger.tgisinternal && TRIGGER_FOR_INSERT(trigger.tgtype) && TRIGGER_FOR_ROW(trigger.tgtype) &&
-            TRIGGER_FOR_AFTER(trigger.tgtype))
+        if (is_after_row(trigger) && trigger.tgqual != nullptr &&
+            calls_user_volatile(static_cast<Node *>(stringToNode(trigger.tgqual)), nullptr))
             return true;
     }
     return false;
@@ -93,6 +146,8 @@ const char *table_refusal(Relation relation, bool routed) {
         return "the target has a BEFORE or INSTEAD OF row trigger";
     if (routed && has_after_row_trigger(triggers))
         return "the target is partitioned, and has a row trigger that would see the rows leaf by leaf";
+    if (condition_calls_user_volatile(triggers))
+        return "the condition of a trigger of the target calls a volatile function, which might read it";
     if (triggers->trig_insert_new_table) return "the target has a trigger with a transition table";
     return nullptr;
 }
@@ -119,13 +174,6 @@ bool has_junk(const List *targetlist) {
     return false;
 }
 
-bool any_subplan_calls_user_volatile(const List *subplans) {
-    ListCell *cell;
-    foreach (cell, subplans)
-        if (plan_calls_user_volatile(static_cast<Plan *>(lfirst(cell)))) return true;
-    return false;
-}
-
 // The SELECT half of the planned INSERT, which the executor runs by itself.
 PlannedStmt *select_half(PlannedStmt *plan) {
     const ModifyTable *modify = castNode(ModifyTable, plan->planTree);
@@ -146,7 +194,7 @@ const char *bulk_refusal(PlannedStmt *plan) {
     if (modify->withCheckOptionLists != NIL) return "the target has row security or a view's check option";
     if (modify->returningLists != NIL || list_length(modify->resultRelations) != 1) return "the statement returns rows";
     if (has_junk(outerPlan(modify)->targetlist)) return "the plan of the statement carries helper columns";
-    if (plan_calls_user_volatile(outerPlan(modify)) || any_subplan_calls_user_volatile(plan->subplans))
+    if (plan_calls_user_volatile(outerPlan(modify)) || any_plan_calls_user_volatile(plan->subplans))
         return "the statement calls a volatile function, which might read the target";
     const RangeTblEntry *target = rt_fetch(static_cast<Index>(linitial_int(modify->resultRelations)), plan->rtable);
     return target_refusal(target->relid);
