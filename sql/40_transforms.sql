@@ -115,13 +115,15 @@ SELECT stride.resume(:job);
 CALL stride.wait(:job);
 SELECT count(*), min(email), max(email) FROM clean;
 
--- A transform may not end the transaction, and its errors are the job's.
+-- A transform may not end the transaction or leave the worker with another role, and its errors are the job's.
 CREATE FUNCTION commits(o orders) RETURNS clean LANGUAGE plpgsql AS $$ BEGIN COMMIT; RETURN NULL; END $$;
 CREATE FUNCTION fails(o orders) RETURNS clean LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one' USING ERRCODE = 'P0099'; END $$;
-SELECT stride.register_transform('commits', 'commits(orders)'), stride.register_transform('fails', 'fails(orders)');
+CREATE FUNCTION becomes(o orders) RETURNS clean LANGUAGE plpgsql AS $$ BEGIN SET ROLE pg_monitor; RETURN NULL; END $$;
+SELECT stride.register_transform('commits', 'commits(orders)'), stride.register_transform('fails', 'fails(orders)'), stride.register_transform('becomes', 'becomes(orders)');
 \set VERBOSITY sqlstate
 CALL stride.run_pipeline('clean', source => 'orders', transform => 'commits');
 CALL stride.run_pipeline('clean', source => 'orders', transform => 'fails');
+CALL stride.run_pipeline('clean', source => 'orders', transform => 'becomes', chunk_rows => 10, workers => 1);
 \set VERBOSITY default
 SELECT state, rows_written, error_sqlstate, error_message FROM stride.jobs WHERE state = 'failed' AND target = 'transforms.clean'
 ORDER BY job_id;

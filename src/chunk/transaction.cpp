@@ -13,8 +13,10 @@ namespace {
 // The owner switch wraps only our fixed statements: between them every identity is the job's owner.
 void require_owner(Oid owner) {
     if (GetUserId() != owner || GetSessionUserId() != owner || GetOuterUserId() != owner)
-        elog(ERROR, "a chunk of role %u would run as %u/%u/%u", owner, GetUserId(), GetSessionUserId(),
-             GetOuterUserId());
+        ereport(ERROR, (errcode(ERRCODE_INVALID_ROLE_SPECIFICATION),
+                        errmsg("the worker's session has another role than the job's owner"),
+                        errdetail("A function of the job has set it to \"%s\".", GetUserNameFromId(GetUserId(), true)),
+                        errhint("Give the role to the function itself (SECURITY DEFINER), or set it by SET LOCAL.")));
     if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
         ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
                         errmsg("the job's owner, role with OID %u, no longer exists", owner),
