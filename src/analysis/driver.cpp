@@ -285,7 +285,8 @@ const Candidate *choose_named(List *found, const char *alias, bool own_levels) {
     foreach (cell, found) {
         const Candidate *candidate = static_cast<Candidate *>(lfirst(cell));
         if (std::strcmp(entry_of(*candidate)->eref->aliasname, alias) != 0) continue;
-        if (chosen != nullptr)
+        // One of a WITH query that is referred to twice is found twice.
+        if (chosen != nullptr && entry_of(*candidate) != entry_of(*chosen))
             ereport(ERROR,
                     (errcode(ERRCODE_DUPLICATE_ALIAS),
                      errmsg("source \"%s\" names more than one table reference", alias),
