@@ -70,13 +70,15 @@ SELECT state, error_sqlstate, error_message FROM stride.jobs ORDER BY job_id DES
 SELECT count(*) >= 1900 AS chunks_before_are_kept, bool_and(id <= 11999) AS none_after FROM audited WHERE id > 10000;
 
 -- Time is frozen at the submission; a setting of the session and its search_path reach the functions that are called.
-CREATE TABLE stamped (id bigint PRIMARY KEY, at timestamptz, path text, zone text, custom text);
+CREATE TABLE stamped (id bigint PRIMARY KEY, at timestamptz, path text, zone text, search text, custom text);
 CREATE FUNCTION setting(name text) RETURNS text LANGUAGE plpgsql STABLE AS $$BEGIN RETURN current_setting(name, true); END$$;
 SET TimeZone = 'Asia/Tokyo';
+SET default_text_search_config = 'german';
 SET app.tenant = 'blue';
-CALL stride.run($$INSERT INTO stamped SELECT id, now(), setting('search_path'), setting('TimeZone'), setting('app.tenant') FROM orders$$, chunk_rows => 100);
-SELECT count(*), count(DISTINCT at) AS times, min(path) AS path, min(zone) AS zone, min(custom) AS custom FROM stamped GROUP BY path, zone, custom;
+CALL stride.run($$INSERT INTO stamped SELECT id, now(), setting('search_path'), setting('TimeZone'), to_tsvector('liefen')::text, setting('app.tenant') FROM orders$$, chunk_rows => 100);
+SELECT count(*), count(DISTINCT at) AS times, min(path) AS path, min(zone) AS zone, min(search) AS search, min(custom) AS custom FROM stamped GROUP BY path, zone, search, custom;
 RESET TimeZone;
+RESET default_text_search_config;
 
 -- An empty source, and one of a single row.
 CREATE TABLE nothing (id int PRIMARY KEY);

@@ -7,9 +7,21 @@
 namespace stride::settings {
 namespace {
 
-constexpr const char *always_captured[] = {"search_path",   "TimeZone",           "DateStyle",
-                                           "IntervalStyle", "extra_float_digits", "lc_monetary",
-                                           "bytea_output",  "xmloption",          "row_security"};
+// What the result of a statement may depend on, and a session may set.
+constexpr const char *always_captured[] = {"search_path",
+                                           "TimeZone",
+                                           "timezone_abbreviations",
+                                           "DateStyle",
+                                           "IntervalStyle",
+                                           "extra_float_digits",
+                                           "lc_monetary",
+                                           "lc_numeric",
+                                           "lc_time",
+                                           "default_text_search_config",
+                                           "bytea_output",
+                                           "xmlbinary",
+                                           "xmloption",
+                                           "row_security"};
 
 void push(JsonbParseState **state, JsonbIteratorToken token, const char *text) {
     JsonbValue value;
