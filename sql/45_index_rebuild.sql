@@ -59,6 +59,17 @@ CREATE TABLE part PARTITION OF parts DEFAULT;
 SELECT stride.submit_pipeline('parts', source => 'source', indexes => 'rebuild');
 SELECT stride.submit_pipeline('part', source => 'source', indexes => 'rebuild');
 
+-- So is one that has got rows until the job starts.
+CREATE TABLE filled (LIKE source INCLUDING ALL);
+BEGIN;
+SELECT stride.submit_pipeline('filled', source => 'source', indexes => 'rebuild') AS job \gset
+INSERT INTO filled TABLE source;
+COMMIT;
+\set VERBOSITY sqlstate
+CALL stride.wait(:job);
+\set VERBOSITY default
+SELECT error_message, error_detail, error_hint, error_context IS NULL AS without_context FROM stride.jobs WHERE job_id = :job \gx
+
 -- A table that refers to itself is none of these.
 CREATE TABLE tree (LIKE source INCLUDING INDEXES, parent int);
 ALTER TABLE tree ADD FOREIGN KEY (parent) REFERENCES tree;

@@ -89,9 +89,9 @@ constinit pg::FixedStatement update_pin = {
 
 constinit pg::FixedStatement copy_failure = {
     "UPDATE stride_catalog.job j SET error_sqlstate = f.sqlstate, error_message = f.message, error_detail = f.detail,"
-    " error_hint = f.hint, error_context = concat_ws(E'\\n', f.context, 'row with key ' || f.row_key::text,"
+    " error_hint = f.hint, error_context = nullif(concat_ws(E'\\n', f.context, 'row with key ' || f.row_key::text,"
     " 'chunk of split ' || f.split || ', keys after ' || coalesce(f.lower_key::text, 'the start') || ' up to '"
-    " || f.upper_key::text)"
+    " || f.upper_key::text), '')"
     " FROM (SELECT * FROM stride_catalog.failure WHERE job_id = $1 ORDER BY failure_id DESC LIMIT 1) f"
     " WHERE j.job_id = $1",
     1,
