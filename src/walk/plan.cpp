@@ -160,6 +160,9 @@ public:
     Query *query() const { return query_; }
     WalkPlan plan(Query *query, const char *sql, const Driving &driving) const {
         PlannedStmt *statement = pg_plan_query(query, sql, 0, nullptr);
+        // Not compiled: that takes longer than a chunk has rows for, whatever the planner guesses of a table without
+        // statistics, and 10 MB of each worker.
+        statement->jitFlags = 0;
         for (int i = 0; i < nmarked_; i++)
             pg::complete_child_plan(statement, marked_[i]);
         return judge(statement, driving);
@@ -197,7 +200,6 @@ WalkPlan plan_walk(Query *query, const char *sql, const Driving &driving) {
     const WalkPlan second = rewritten.plan(again, sql, driving);
     AtEOXact_GUC(false, level);
     if (!second.as_wanted) return first;
-    second.statement->jitFlags = first.statement->jitFlags;
     return second;
 }
 

@@ -35,6 +35,18 @@ sub private_kb
 	return (eval { slurp_file("/proc/$pid/status") } // '') =~ /^RssAnon:\s+(\d+)/m ? $1 : 0;
 }
 
+# The most that a worker of the job has until it has ended, in kB.
+sub most_memory
+{
+	my ($job) = @_;
+	my $most = 0;
+	while ($node->is_unfinished($job))
+	{
+		$most = max($most, map { private_kb($_) } $node->pids('worker'));
+	}
+	return $most;
+}
+
 # Loads the file and returns the most that a worker had, in kB.
 sub load
 {
@@ -43,11 +55,7 @@ sub load
 	$node->sql('TRUNCATE orders');
 	my $job = $node->sql(q{SELECT stride.submit_pipeline('orders', source => 'lines', on_error => 'skip', if_exists => 'new',
 		transform_query => 'SELECT id::bigint AS id, amount::numeric AS amount, at::date AS at, note FROM chunk')});
-	my $most = 0;
-	while ($node->is_unfinished($job))
-	{
-		$most = max($most, map { private_kb($_) } $node->pids('worker'));
-	}
+	my $most = most_memory($job);
 	my $bad = $rows / 5000;
 	is($node->sql("SELECT state, walk, rows_read, rows_written, rows_rejected FROM stride.jobs WHERE job_id = $job"),
 		"succeeded_with_rejects|spool|$rows|" . ($rows - $bad) . "|$bad", "$rows lines: all but $bad are there");
@@ -65,6 +73,16 @@ note("$small kB and $large kB");
 is($node->sql("SELECT count(*), sum(id), sum(amount) FROM orders"),
 	join('|', 199960, 200000 * 200001 / 2 - 5000 * 40 * 41 / 2, (200000 * 200001 / 2 - 5000 * 40 * 41 / 2) / 4 . '.00'), 'every row is there once');
 is($node->sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'stride_work'::regnamespace AND relkind = 'r'"), '0', 'and what was saved is gone');
+
+# Nor do chunks that the planner takes for expensive, as it does where it knows no statistics: they are not compiled.
+$node->sql(q{CREATE TABLE same (id bigint);
+	CREATE FUNCTION costly(bigint) RETURNS bigint IMMUTABLE STRICT COST 1000000 LANGUAGE internal AS 'int8up';
+	ALTER DATABASE postgres SET jit = on});
+my $costly = most_memory($node->submit('INSERT INTO same SELECT costly(id) FROM orders', chunk_rows => 500));
+is($node->sql('SELECT count(*) FROM same'), '199960', 'a table is copied in many chunks');
+cmp_ok($costly, '>', 0, 'memory was looked at');
+cmp_ok($costly, '<', $large + 3 * 1024, 'chunks are not compiled');
+note("$costly kB");
 
 # A line that is none of the file's is an error of the file.
 append_to_file($file, "200001,1\n");
