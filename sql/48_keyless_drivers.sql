@@ -70,7 +70,7 @@ CALL compare('SELECT row_number() OVER (ORDER BY email), email, sum(amount) OVER
 CALL compare('SELECT id, city, amount FROM orders FULL JOIN customers USING (customer) UNION ALL SELECT 1, ''one'', 1', walk => 'spool');
 CALL compare('SELECT * FROM (WITH RECURSIVE r (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM r WHERE id < 200) SELECT id, ''recursive'', count(*) FROM r GROUP BY id) AS s', walk => 'spool');
 TRUNCATE got;
-CALL stride.run('WITH RECURSIVE r (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM r WHERE id < 200), s AS (SELECT id FROM r WHERE id > 100)
+CALL stride.run('WITH RECURSIVE r (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM r WHERE id < 200), s AS (SELECT id FROM orders WHERE id > 100)
     INSERT INTO got (id, name, amount) SELECT s.id, ''both'', r.id FROM r JOIN s USING (id)', walk => 'spool', chunk_rows => 30);
 SELECT count(*), min(id), max(name) FROM got;
 CALL stride.run_pipeline('got', source => 'heap', walk => 'spool', transform_query => 'SELECT id, email AS name FROM chunk WHERE amount > 90', chunk_rows => 83);

@@ -62,6 +62,35 @@ void set_up_parser(ParseState *pstate, void *) {
     pstate->p_paramref_hook = refuse_parameter;
 }
 
+int count_references(Query *query, const char *cte) {
+    int count = 0;
+    for_each_query(query, [&count, cte](const Query *level) {
+        ListCell *cell;
+        foreach (cell, level->rtable) {
+            const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+            if (rte->rtekind == RTE_CTE && std::strcmp(rte->ctename, cte) == 0) count++;
+        }
+    });
+    return count;
+}
+
+// WITH queries that nothing reads, or only others of them, are not run; their tables would be missed in the plans.
+void drop_unread_ctes(Query *query) {
+    for (int before = -1; before != list_length(query->cteList);) {
+        before = list_length(query->cteList);
+        List *read = NIL;
+        ListCell *cell;
+        foreach (cell, query->cteList) {
+            CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
+            Query *body = castNode(Query, cte->ctequery);
+            if (body->commandType != CMD_SELECT ||
+                count_references(query, cte->ctename) > count_references(body, cte->ctename))
+                read = lappend(read, cte);
+        }
+        query->cteList = read;
+    }
+}
+
 void refuse_old_merge(const Query *query) {
     if (query->commandType != CMD_MERGE) return;
     const char *version = GetConfigOption("server_version_num", true, false);
@@ -276,6 +305,7 @@ Query *analyse_raw(const Parsed &parsed) {
 
 Statement *analyse(const Parsed &parsed, const AnalysisOptions &options) {
     Query *query = analyse_raw(parsed);
+    drop_unread_ctes(query);
     Statement *statement = static_cast<Statement *>(palloc0(sizeof(Statement)));
     statement->kind = kind_of(query);
     statement->relations = named_relations(query);
