@@ -88,7 +88,8 @@ SELECT * FROM stride.explain($$INSERT INTO orders_copy SELECT id, email FROM ord
 SELECT * FROM stride.explain($$INSERT INTO orders_copy SELECT id, email FROM orders_mat WHERE tableoid > 0$$);
 SELECT * FROM stride.explain($$INSERT INTO orders_copy SELECT c.id, s.name FROM customers c, LATERAL (SELECT * FROM unnest(ARRAY[c.name]) AS name) s$$, source => 'name');
 SELECT * FROM stride.explain($$INSERT INTO orders_copy SELECT id, 'a' FROM stride.jobs AS j (id)$$);
-SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders_view s ON t.id = s.id WHEN MATCHED THEN DELETE$$);
+SELECT accepted($$MERGE INTO orders_copy t USING orders_view s ON t.id = s.id WHEN MATCHED THEN DELETE$$);
+SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders_view s ON t.id = s.id WHEN MATCHED THEN DELETE$$, walk => 'key');
 SELECT * FROM stride.explain($$SELECT id FROM orders$$);
 SELECT * FROM stride.explain($$SELECT work_off(id) FROM orders$$);
 SELECT accepted($$SELECT work_on(id) FROM orders$$);
@@ -171,7 +172,12 @@ SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING (SELECT o.* FROM o
 SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders s ON t.id = s.id WHEN MATCHED AND s.tableoid = 1 THEN DELETE$$);
 SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders s ON t.id = s.id WHEN MATCHED THEN UPDATE SET id = s.id + 1$$);
 SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders s ON t.id = s.id WHEN NOT MATCHED THEN INSERT (id) VALUES (s.customer_id)$$);
-SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING (VALUES (1)) s (id) ON t.id = s.id WHEN MATCHED THEN DELETE$$);
+SELECT accepted($$MERGE INTO orders_copy t USING (VALUES (1)) s (id) ON t.id = s.id WHEN MATCHED THEN DELETE$$);
+-- Saved rows prove it by columns that are compared, as they are, and inserted.
+SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING no_key s ON t.id > s.id WHEN MATCHED THEN DELETE$$, walk => 'spool');
+SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders_view s ON t.amount = s.id WHEN MATCHED THEN DELETE$$);
+SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING (orders_view s JOIN no_key n USING (id)) ON t.id = s.id WHEN MATCHED THEN DELETE$$, source => 's');
+SELECT * FROM stride.explain($$MERGE INTO orders_copy t USING orders_view s ON t.id = s.id AND t.email = s.email WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id)$$);
 SELECT accepted($$MERGE INTO orders_copy t USING orders s ON t.id = s.id WHEN MATCHED THEN UPDATE SET email = s.email
     WHEN NOT MATCHED THEN INSERT (id, email) VALUES (s.id, s.email)$$);
 SELECT accepted($$MERGE INTO orders_copy t USING (SELECT o.id, c.name FROM orders o JOIN customers c ON c.id = o.customer_id) s ON t.id = s.id

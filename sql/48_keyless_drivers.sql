@@ -109,6 +109,66 @@ SELECT stride.retry_rejects(stride.job_id('bad view')) AS retry \gset
 CALL stride.wait(:retry);
 SELECT count(*) = (SELECT count(*) FROM mailed) AS all_rows FROM got;
 
+-- A MERGE from such a source: what ON compares is unique among the saved rows, or nothing is written.
+CREATE TABLE plain (id int UNIQUE, name text, amount numeric);
+CREATE TABLE chunked (id int UNIQUE, name text, amount numeric);
+CREATE PROCEDURE merge(source text, walk text DEFAULT 'auto', condition text DEFAULT 't.id = s.id', driver text DEFAULT NULL, cte text DEFAULT '') LANGUAGE plpgsql AS $$
+DECLARE
+    statement text := format('%s MERGE INTO keyless.%%T AS t USING %s ON %s WHEN MATCHED AND s.amount > 80 THEN DELETE WHEN MATCHED THEN '
+        'UPDATE SET name = s.name, amount = s.amount WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.name, s.amount)', cte, source, condition);
+    differences bigint;
+    outcome text;
+BEGIN
+    TRUNCATE plain, chunked;
+    INSERT INTO plain SELECT g, 'old', g % 9 FROM generate_series(1, 1000, 3) AS g;
+    INSERT INTO chunked TABLE plain;
+    EXECUTE replace(statement, '%T', 'plain');
+    COMMIT;
+    CALL stride.run(replace(statement, '%T', 'chunked'), source => driver, walk => walk, chunk_rows => 83, if_exists => 'new');
+    SELECT format('%s by %s, key %s, %s read, %s written', state, j.walk, key, rows_read, rows_written) INTO outcome
+    FROM stride.jobs AS j ORDER BY job_id DESC LIMIT 1;
+    SELECT count(*) INTO differences FROM ((TABLE plain EXCEPT ALL TABLE chunked) UNION ALL (TABLE chunked EXCEPT ALL TABLE plain)) AS d;
+    RAISE WARNING '%, % differences', outcome, differences;
+END $$;
+CALL merge('mailed AS s (id, customer, name, amount)');
+CALL merge('mailed AS s (id, customer, name, amount)', condition => 't.id = s.id AND s.id % 3 = 1');
+CALL merge('(VALUES (1, ''one'', 1), (2, NULL, 90), (NULL, ''three'', 3), (NULL, NULL, 4)) AS s (id, name, amount)');
+CALL merge('(SELECT g AS id, md5(s::text) AS name, s.amount FROM (SELECT g, g / 7.0 AS amount FROM generate_series(1, 600) AS g WHERE g % 5 > 0) AS s) AS s');
+CALL merge('jsonb_to_recordset(''[{"id": 1, "name": "x"}, {"id": 2}]'') AS s (id int, name text, amount numeric)');
+CALL merge('(SELECT m.id, c.city AS name, m.amount FROM mailed AS m JOIN customers AS c USING (customer)) AS s', driver => 'm');
+-- Asked for: tables without a key, what could not be cut, and columns that are no key of their table.
+CALL merge('heap AS s (id, name, amount)', 'spool');
+CALL merge('orders AS s (id, name, email, amount)', 'spool');
+CALL merge('(SELECT customer AS id, email AS name, amount FROM orders WHERE id <= 50) AS s', 'spool', 's.id = t.id');
+CALL merge('(SELECT customer AS id, max(email) AS name, sum(amount) AS amount FROM orders GROUP BY 1) AS s', 'spool');
+CALL merge('(SELECT id, email AS name, row_number() OVER (ORDER BY email) AS amount FROM orders UNION ALL SELECT -1, ''one'', 1 ORDER BY 1 LIMIT 700) AS s', 'spool');
+CALL merge('w AS s', 'spool', cte => 'WITH v AS (SELECT * FROM orders WHERE amount > 0), w AS (SELECT DISTINCT ON (amount) id, email AS name, amount FROM v ORDER BY amount, id)');
+CALL merge('(SELECT h.id, c.city AS name, 1 AS amount FROM heap AS h JOIN mailed USING (id) JOIN customers AS c USING (customer)) AS s', 'spool');
+CALL merge('(SELECT id + 1 AS id, ''next'' AS name, amount FROM chunked WHERE id % 2 = 0 UNION SELECT 5000, ''last'', 1) AS s', 'spool');
+SELECT item, regexp_replace(value, 'spool_\d+', 'spool_N', 'g') AS value
+FROM stride.explain('MERGE INTO chunked AS t USING (SELECT customer, sum(amount) FROM orders GROUP BY 1) AS s ON t.id = s.customer AND s.sum > 5 WHEN MATCHED THEN UPDATE SET amount = s.sum', walk => 'spool')
+WHERE item IN ('source query', 'chunk statement', 'note');
+-- Two rows with one key
+INSERT INTO heap VALUES (500, 'twice', 1), (NULL, 'no key', 1), (NULL, 'no key', 2);
+SELECT md5(string_agg(c::text, ',' ORDER BY c)) AS before FROM chunked AS c \gset
+\set VERBOSITY sqlstate
+CALL stride.run('MERGE INTO chunked AS t USING heap AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET name = s.email WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.email, s.amount)', walk => 'spool', name => 'twice', chunk_rows => 83);
+\set VERBOSITY default
+SELECT state, error_sqlstate, error_message, error_detail, error_hint, chunks FROM stride.jobs WHERE name = 'twice';
+SELECT md5(string_agg(c::text, ',' ORDER BY c)) = :'before' AS unchanged FROM chunked AS c;
+DELETE FROM heap WHERE email = 'twice';
+CALL stride.run('MERGE INTO chunked AS t USING heap AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET name = s.email WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.email, s.amount)', walk => 'spool', name => 'twice', chunk_rows => 83, if_exists => 'resume');
+SELECT count(*), count(*) FILTER (WHERE name IN ('Mail' || id || '@x', 'no key')) AS merged, (SELECT count(*) FROM heap) AS heap FROM chunked;
+-- Bad rows
+UPDATE chunked SET name = NULL;
+ALTER TABLE chunked ADD CHECK (name <> 'Mail750@x');
+CALL stride.run('MERGE INTO chunked AS t USING mailed AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET name = to_jsonb(s) ->> ''email''', name => 'bad merge', chunk_rows => 83, on_error => 'skip');
+SELECT row_data - 'ordinal' AS row_data, sqlstate FROM stride.rejects JOIN stride.jobs USING (job_id) WHERE name = 'bad merge';
+ALTER TABLE chunked DROP CONSTRAINT chunked_name_check;
+SELECT stride.retry_rejects(stride.job_id('bad merge')) AS retry \gset
+CALL stride.wait(:retry);
+SELECT count(*) FROM mailed JOIN chunked USING (id) WHERE name IS DISTINCT FROM email;
+
 -- The same statement is the same job, whose work table is made once.
 SELECT stride.submit('INSERT INTO got SELECT id FROM mailed', start_at => 'infinity') AS job \gset
 SELECT stride.submit('INSERT INTO got SELECT id FROM mailed', if_exists => 'skip') = :job AS same;

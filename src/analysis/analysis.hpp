@@ -81,10 +81,11 @@ List *candidates(Query *query);
 // the levels over it are ours.
 const Candidate *choose_driver(Query *query, List *found, const AnalysisOptions &options);
 
-// What would drive an INSERT .. SELECT or SELECT that takes its rows from where no key is: a foreign table, or one with
-// such a table beneath it that is read, or, where no table can drive the statement, a view, function or list of values.
-// Where it `spools`, as the submitter has said, also a table without an index that could be a key, and at last the SELECT
-// of an INSERT itself, whatever stands in the way of parts of it.
+// What would drive an INSERT .. SELECT, SELECT or MERGE that takes its rows from where no key is: a foreign table, or
+// one with such a table beneath it that is read, or, where no table can drive the statement, a view, function or list
+// of values.  Where it `spools`, as the submitter has said, also a table without an index that could be a key, and at last
+// the SELECT of an INSERT itself, or the source of a MERGE: whatever stands in the way of parts of it, and where ON
+// compares no unique key of the source's tables.
 // nullptr if a table with a key is to drive it, or nothing can.  Raises as choose_driver() does for the place of it.
 const Candidate *choose_keyless_driver(Query *query, const char *source_alias, bool spools);
 
@@ -93,6 +94,7 @@ const Candidate *choose_keyless_driver(Query *query, const char *source_alias, b
 [[noreturn]] void refuse(const char *detail, const char *hint);
 
 void refuse_command(const RawStmt *raw);
+void refuse_old_merge(const Query *query);
 void refuse_returning(const Query *query);
 void refuse_modifying_ctes(Query *query);
 void refuse_skip_locked(Query *query);
@@ -117,6 +119,9 @@ void check_privileges(Query *query);
 
 // ---- merge_check.cpp: raises if the chunks of a MERGE could meet in one target row.
 void check_merge(Query *query, const RangeTblEntry *driver, ArrayType *key);
+
+// Whether ON compares a unique key of each table of the source, so that a target row meets one source row at most.
+bool has_unique_source(Query *merge);
 
 // ---- driving_rows.cpp
 

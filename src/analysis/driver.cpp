@@ -262,11 +262,20 @@ bool is_keyless(Query *query, const RangeTblEntry *rte, bool spools) {
            (spools && walk::lacks_key(rte->relid, rte->inh));
 }
 
-// The SELECT of an INSERT as what drives it.
-const Candidate *whole_query(Query *query) {
+// The SELECT of an INSERT, or the source of a MERGE, as what drives it; nullptr where there is no such item, or several
+// are joined.
+const Candidate *whole_source(Query *query) {
+    if (query->commandType != CMD_INSERT && query->commandType != CMD_MERGE) return nullptr;
+    const Node *item = static_cast<Node *>(linitial(query->jointree->fromlist));
+    if (!IsA(item, RangeTblRef)) return nullptr;
     Candidate *candidate = static_cast<Candidate *>(palloc(sizeof(Candidate)));
-    *candidate = Candidate{query, linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex, Obstacle::none};
+    *candidate = Candidate{query, reinterpret_cast<const RangeTblRef *>(item)->rtindex, Obstacle::none};
     return candidate;
+}
+
+// A MERGE that could not be cut, whatever drives it.
+bool lacks_unique_source(Query *query) {
+    return query->commandType == CMD_MERGE && !has_unique_source(query);
 }
 
 char *list_aliases(List *found) {
@@ -326,7 +335,8 @@ Collector collect(Query *query) {
     if (view)
         refuse("It reads views only, and a view has no key to walk by.",
                "Write the view's query over its tables in the statement's FROM, so that one of the tables can drive "
-               "the job; or, for an INSERT .. SELECT, leave out key and walk: the rows of the view are saved first.");
+               "the job; or, for an INSERT .. SELECT or MERGE, leave out key and walk: the rows of the view are saved "
+               "first.");
     refuse("It has no table in FROM to drive it.", "Name the table whose rows the job should walk in FROM.");
 }
 
@@ -352,7 +362,7 @@ const Candidate *choose_driver(Query *query, List *found, const AnalysisOptions 
     if (found == NIL) refuse_no_table(query);
     if (options.source_alias != nullptr) return choose_named(found, options.source_alias, options.own_levels);
     const Candidate *chosen = largest(found, false);
-    if (chosen == nullptr) refuse_obstacle(*largest(found, true), query->commandType == CMD_INSERT);
+    if (chosen == nullptr) refuse_obstacle(*largest(found, true), whole_source(query) != nullptr);
     return chosen;
 }
 
@@ -368,9 +378,10 @@ const Candidate *choose_keyless_driver(Query *query, const char *source_alias, b
             const Candidate *other = static_cast<Candidate *>(lfirst(cell));
             if (chosen == nullptr && other->obstacle == Obstacle::none) chosen = other;
         }
-        if (chosen == nullptr && spools && query->commandType == CMD_INSERT) return whole_query(query);
+        const Candidate *whole = whole_source(query);
+        if (spools && whole != nullptr && (chosen == nullptr || lacks_unique_source(query))) return whole;
         if (chosen == nullptr && collector.found == NIL && collector.others != NIL)
-            refuse_obstacle(*static_cast<Candidate *>(linitial(collector.others)), query->commandType == CMD_INSERT);
+            refuse_obstacle(*static_cast<Candidate *>(linitial(collector.others)), whole != nullptr);
     }
     return chosen == nullptr || !is_keyless(query, entry_of(*chosen), spools) ? nullptr : chosen;
 }

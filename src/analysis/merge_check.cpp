@@ -1,5 +1,6 @@
 // MERGE: proof that no two source rows can meet in one target row, and that no chunk changes what another one matches.
-// Within one command PostgreSQL itself sees to that; across chunks only a unique key of the source in ON does.
+// Within one command PostgreSQL itself sees to that; across chunks only a unique key of the source in ON does.  Where
+// there is none, and the rows of the source are saved first, it says which columns would be one.
 // Regime: pg.  Locks: AccessShareLock on indexes of the source, for a moment.  May not execute anything.
 #include "analysis/analysis.hpp"
 
@@ -246,25 +247,41 @@ bool leaf_is_known(const Proof &proof, int number) {
     return known;
 }
 
-// Does the part `on` of the join condition leave one source row at most for each target row?
-bool one_source_row(Query *merge, List *on, const Promise &promise) {
+// What the part `on` of the join condition determines of the source for a given target row.
+Proof prove(Query *merge, List *on, const Promise &promise) {
     Proof proof = {merge, NIL, NIL, promise, false};
     List *levels = list_make1(merge);
     add_item(proof, levels, static_cast<Node *>(linitial(merge->jointree->fromlist)));
-    if (proof.opaque) return false;
     add_quals(proof, levels, on, 0, PG_INT32_MAX);
-    int determined = 0;
-    for (bool progress = true; progress;) {
+    for (bool progress = true; progress && !proof.opaque;) {
         progress = false;
         for (int i = 0; i < list_length(proof.leaves); i++) {
             Leaf *leaf = static_cast<Leaf *>(list_nth(proof.leaves, i));
             if (leaf->determined || !leaf_is_known(proof, i)) continue;
             leaf->determined = true;
             progress = true;
-            determined++;
         }
     }
-    return determined == list_length(proof.leaves);
+    return proof;
+}
+
+// Does the part `on` of the join condition leave one source row at most for each target row?
+bool one_source_row(Query *merge, List *on, const Promise &promise) {
+    const Proof proof = prove(merge, on, promise);
+    if (proof.opaque) return false;
+    ListCell *cell;
+    foreach (cell, proof.leaves)
+        if (!static_cast<Leaf *>(lfirst(cell))->determined) return false;
+    return true;
+}
+
+// The place of a table among the leaves, -1 if it is not one of them.
+int leaf_of(const Proof &proof, Oid table) {
+    for (int i = 0; i < list_length(proof.leaves); i++) {
+        const Leaf *leaf = static_cast<Leaf *>(list_nth(proof.leaves, i));
+        if (entry_at(leaf->level, leaf->rtindex)->relid == table) return i;
+    }
+    return -1;
 }
 
 bool reads_target(Node *node, const Query *merge, AttrNumber column) {
@@ -340,6 +357,28 @@ Node *join_condition(const Query *merge) {
 
 } // namespace
 
+bool has_unique_source(Query *merge) {
+    return one_source_row(merge, conjuncts(join_condition(merge)), Promise{nullptr, nullptr});
+}
+
+List *columns_to_be_unique(Query *query, Oid table) {
+    if (query->commandType != CMD_MERGE) return NIL;
+    const Proof proof = prove(query, conjuncts(join_condition(query)), Promise{nullptr, nullptr});
+    const int number = proof.opaque ? -1 : leaf_of(proof, table);
+    if (number < 0) return NIL;
+    Relation relation = table_open(table, AccessShareLock);
+    List *columns = NIL;
+    for (int i = 0; i < RelationGetNumberOfAttributes(relation); i++) {
+        const FormData_pg_attribute *column = TupleDescAttr(RelationGetDescr(relation), i);
+        const Oid opclass = GetDefaultOpClass(column->atttypid, BTREE_AM_OID);
+        if (OidIsValid(opclass) &&
+            column_is_known(proof, number, column->attnum, get_opclass_family(opclass), column->attcollation))
+            columns = lappend_int(columns, column->attnum);
+    }
+    table_close(relation, NoLock);
+    return columns;
+}
+
 void check_merge(Query *query, const RangeTblEntry *driver, ArrayType *key) {
     const Promise promise = {driver, key};
     List *on = conjuncts(join_condition(query));
@@ -353,9 +392,9 @@ void check_merge(Query *query, const RangeTblEntry *driver, ArrayType *key) {
 #endif
     if (!one_source_row(query, on, promise))
         refuse("ON does not equate a unique key of the source: rows of two chunks could meet in one target row.",
-               "Compare all columns of a unique key of each source table by \"=\" in ON, without casts, or bring the "
-               "source into a "
-               "table with a primary key.");
+               "Compare all columns of a unique key of each source table by \"=\" in ON, without casts; or give the "
+               "source as one table, view or subquery and have its rows saved first, by walk => 'spool': then any "
+               "columns will do that are unique among them.");
     foreach (cell, query->mergeActionList) {
         const MergeAction *action = lfirst_node(MergeAction, cell);
         if (action->commandType == CMD_INSERT) check_insert(query, on, action, promise);

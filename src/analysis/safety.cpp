@@ -8,6 +8,9 @@
 namespace stride::analysis {
 namespace {
 
+// MERGE came back from pg_get_querydef() as "unrecognized query command type" before this minor release.
+constexpr int first_version_deparsing_merge = 150004;
+
 bool in_schema(Oid relation, const char *schema) {
     const char *name = get_namespace_name(get_rel_namespace(relation));
     return name != nullptr && std::strcmp(name, schema) == 0;
@@ -127,6 +130,14 @@ void refuse_command(const RawStmt *raw) {
         return;
     const char *tag = select != nullptr ? "SELECT INTO" : GetCommandTagName(CreateCommandTag(raw->stmt));
     refuse(psprintf("The command is %s.", tag), utility_hint(command));
+}
+
+void refuse_old_merge(const Query *query) {
+    if (query->commandType != CMD_MERGE) return;
+    const char *version = GetConfigOption("server_version_num", true, false);
+    if (version != nullptr && pg_strtoint32(version) < first_version_deparsing_merge)
+        refuse("This minor release of PostgreSQL cannot turn an analysed MERGE back into SQL.",
+               "Update PostgreSQL to its latest minor release.");
 }
 
 void refuse_returning(const Query *query) {
@@ -252,9 +263,8 @@ void refuse_driver_kind(const RangeTblEntry *rte, bool key_is_named) {
     const bool foreign = rte->relkind == RELKIND_FOREIGN_TABLE;
     if (foreign && !key_is_named)
         refuse(psprintf("The driving relation %s is a foreign table, which has no key that could be looked up.", name),
-               "Name columns of it that are unique and never NULL in the argument \"key\".  An INSERT .. SELECT needs "
-               "none "
-               "where walk is left out: the rows are saved first.");
+               "Name columns of it that are unique and never NULL in the argument \"key\".  An INSERT .. SELECT or "
+               "a MERGE needs none where walk is left out: the rows are saved first.");
     if (!foreign && rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_PARTITIONED_TABLE)
         refuse(psprintf("The driving relation %s is not a table.", name), "Name a table as the driving relation.");
     if (rte->tablesample != nullptr)

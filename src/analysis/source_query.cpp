@@ -117,7 +117,7 @@ char *name_to_save(const List *taken, char *name) {
     return other;
 }
 
-// Makes the SELECT of an INSERT an item of FROM, with a name of its own for each column.
+// Makes the SELECT of an INSERT, or of the source of a MERGE, an item of FROM with a name of its own for each column.
 void make_from_item(RangeTblEntry *entry) {
     List *names = NIL;
     ListCell *cell;
@@ -128,13 +128,15 @@ void make_from_item(RangeTblEntry *entry) {
     entry->inFromCl = true;
 }
 
-// The rows of a table reference that meet the conditions on it alone.
+// The rows of a table reference that meet the conditions on it alone; those of a MERGE's own level are no such ones.
 Query *select_rows(Query *level, int rtindex, const List *numbers) {
     RangeTblEntry *entry = static_cast<RangeTblEntry *>(copyObjectImpl(entry_at(level, rtindex)));
-    if (entry->rtekind == RTE_SUBQUERY) make_from_item(entry);
+    const bool whole = entry->rtekind == RTE_SUBQUERY || entry->rtekind == RTE_CTE;
+    if (whole) make_from_item(entry);
+    Node *quals = level->commandType == CMD_MERGE ? nullptr : level->jointree->quals;
     List *conditions = NIL;
     ListCell *cell;
-    foreach (cell, make_ands_implicit(reinterpret_cast<Expr *>(level->jointree->quals)))
+    foreach (cell, make_ands_implicit(reinterpret_cast<Expr *>(quals)))
         if (judges_alone(static_cast<Node *>(lfirst(cell)), rtindex))
             conditions = lappend(conditions, copyObjectImpl(lfirst(cell)));
     ChangeVarNodes(reinterpret_cast<Node *>(conditions), rtindex, 1, 0);
@@ -150,7 +152,7 @@ Query *select_rows(Query *level, int rtindex, const List *numbers) {
                                                    static_cast<AttrNumber>(list_length(saved)), name, false));
     }
     Query *query = select_from(list_make1(entry), columns, condition);
-    if (entry->rtekind == RTE_SUBQUERY) {
+    if (whole) {
         query->cteList = static_cast<List *>(copyObjectImpl(level->cteList));
         query->hasRecursive = level->hasRecursive;
     }
@@ -183,7 +185,8 @@ SourceQuery source_query_of(Query *query, bool with_frozen_time) {
 
 KeylessStatement *find_keyless(const Parsed &parsed, const char *source_alias, bool spools, bool with_frozen_time) {
     Query *query = analyse_raw(parsed);
-    if (query->commandType != CMD_INSERT && query->commandType != CMD_SELECT) return nullptr;
+    if (query->commandType == CMD_UPDATE || query->commandType == CMD_DELETE) return nullptr;
+    refuse_old_merge(query);
     refuse_values(query);
     const Candidate *driver = choose_keyless_driver(query, source_alias, spools);
     if (driver == nullptr) return nullptr;

@@ -12,9 +12,6 @@
 namespace stride::analysis {
 namespace {
 
-// MERGE came back from pg_get_querydef() as "unrecognized query command type" before this minor release.
-constexpr int first_version_deparsing_merge = 150004;
-
 StatementKind kind_of(const Query *query) {
     switch (query->commandType) {
     case CMD_INSERT:
@@ -89,14 +86,6 @@ void drop_unread_ctes(Query *query) {
         }
         query->cteList = read;
     }
-}
-
-void refuse_old_merge(const Query *query) {
-    if (query->commandType != CMD_MERGE) return;
-    const char *version = GetConfigOption("server_version_num", true, false);
-    if (version != nullptr && pg_strtoint32(version) < first_version_deparsing_merge)
-        refuse("This minor release of PostgreSQL cannot turn an analysed MERGE back into SQL.",
-               "Update PostgreSQL to its latest minor release.");
 }
 
 void judge_shape(Query *query) {

@@ -102,8 +102,12 @@ struct KeylessStatement {
 // submitter has asked for rows to be saved, whatever it takes.
 KeylessStatement *find_keyless(const Parsed &parsed, const char *source_alias, bool spools, bool with_frozen_time);
 
-// The statement, consumed, as one that reads the rows from their work table, which goes by its own name there.
+// The statement, made one that reads the rows from their work table, which goes by its own name there.
 Parsed read_from(const KeylessStatement &statement, Oid work_table);
+
+// The columns of a table in the source of a MERGE that have to be unique, so that a target row meets one source row at
+// most: those that ON compares (IntList of attribute numbers).  NIL where none would do, and for other statements.
+List *columns_to_be_unique(Query *query, Oid table);
 
 // The relations that are written where the target is: it, beneath a view the relation that PostgreSQL writes in its
 // place, and, if `with_children`, the partitions and children of the last one.  What an INSTEAD OF trigger writes cannot

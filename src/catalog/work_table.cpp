@@ -91,20 +91,25 @@ Oid define_table(const char *name, List *columns, Oid owner) {
     return table;
 }
 
-void define_primary_key(Oid table, const char *ordinal) {
-    IndexElem *element = makeNode(IndexElem);
-    element->name = pstrdup(ordinal);
+void define_key(Oid table, const List *columns, bool primary) {
     IndexStmt *statement = makeNode(IndexStmt);
     statement->relation = makeRangeVar(pstrdup(work_schema), get_rel_name(table), -1);
     statement->accessMethod = pstrdup("btree");
     statement->tableSpace = get_tablespace_name(MyDatabaseTableSpace);
-    statement->indexParams = list_make1(element);
-    statement->unique = statement->primary = statement->isconstraint = true;
+    statement->unique = true;
+    statement->primary = statement->isconstraint = primary;
+    ListCell *cell;
+    foreach (cell, columns) {
+        IndexElem *element = makeNode(IndexElem);
+        element->name = get_attname(table, static_cast<AttrNumber>(lfirst_int(cell)), false);
+        statement->indexParams = lappend(statement->indexParams, element);
+    }
     (void)DefineIndex(table, statement, InvalidOid, InvalidOid, InvalidOid,
 #if PG_VERSION_NUM >= 160000
                       -1,
 #endif
                       false, false, false, false, true);
+    CommandCounterIncrement();
 }
 
 // The table's rights are its owner's and this one, whatever the owner's default privileges say.
@@ -171,12 +176,17 @@ Oid create_work_table(TupleDesc columns) {
     const Oid owner = GetUserId();
     const Oid table =
         define_table(new_name(get_namespace_oid(work_schema, false)), column_definitions(columns, ordinal), owner);
-    define_primary_key(table, ordinal);
-    CommandCounterIncrement();
+    define_key(table, list_make1_int(ordinal_attno), true);
     let_read(table, owner, previous.user);
     join_extension(table);
     pg::leave_extension_owner(previous);
     return table;
+}
+
+void make_unique(Oid work_table, const List *columns) {
+    const pg::OwnerSwitch previous = pg::enter_extension_owner();
+    define_key(work_table, columns, false);
+    pg::leave_extension_owner(previous);
 }
 
 bool is_work_table(Oid relation) {

@@ -15,6 +15,10 @@ constexpr AttrNumber ordinal_attno = 1;
 // that none of the columns has.  Raises 25006 on a standby, 42P16 and 42701 for columns that no table can have.
 Oid create_work_table(TupleDesc columns);
 
+// Lets no two rows of one, made in the current transaction, agree in these columns (IntList of attribute numbers),
+// unless one of them is NULL.
+void make_unique(Oid work_table, const List *columns);
+
 bool is_work_table(Oid relation);
 
 // The names of the columns after the ordinal (List of char *).

@@ -219,6 +219,19 @@ bool may_save_driver(const Work &work, const Arguments &arguments) {
            (strcmp(arguments.walk, "auto") == 0 || strcmp(arguments.walk, "spool") == 0);
 }
 
+char *unique_note(Oid work_table, const List *columns) {
+    StringInfoData names;
+    initStringInfo(&names);
+    ListCell *cell;
+    foreach (cell, columns)
+        appendStringInfo(&names, "%s%s", names.len == 0 ? "" : ", ",
+                         quote_identifier(get_attname(work_table, static_cast<AttrNumber>(lfirst_int(cell)), false)));
+    return psprintf(
+        "Two rows of the source that agree in (%s) could meet in one target row: if there are such, the job fails "
+        "when they are saved, before it writes anything.",
+        names.data);
+}
+
 // Makes a statement that is driven by what has no key one over a work table.
 void save_driver(Work *work, const Arguments &arguments, bool with_frozen_time) {
     const analysis::KeylessStatement *keyless = analysis::find_keyless(
@@ -227,6 +240,10 @@ void save_driver(Work *work, const Arguments &arguments, bool with_frozen_time) 
     work->work_table = make_work_table(keyless->rows);
     work->source_alias = get_rel_name(work->work_table->relation);
     work->parsed = analysis::read_from(*keyless, work->work_table->relation);
+    List *unique = analysis::columns_to_be_unique(keyless->query, work->work_table->relation);
+    if (unique == NIL) return;
+    catalog::make_unique(work->work_table->relation, unique);
+    work->notes = lappend(work->notes, unique_note(work->work_table->relation, unique));
 }
 
 } // namespace

@@ -19,6 +19,24 @@ struct Saver {
     int64 last;          // ordinal
 };
 
+// The key that rows can have in common is the one that a MERGE relies on; the error's detail has its values.
+void name_source_rows(void *) {
+    if (geterrcode() != ERRCODE_UNIQUE_VIOLATION) return;
+    errcode(ERRCODE_CARDINALITY_VIOLATION);
+    errmsg("two rows of the source of a MERGE have the same key");
+    errhint("Let each key come once in the source, by GROUP BY or DISTINCT ON in USING, and submit the statement "
+            "again; or mend the rows.");
+}
+
+// Runs f(), which writes the work table.
+template <class F>
+void write(F &&f) {
+    ErrorContextCallback callback = {error_context_stack, name_source_rows, nullptr};
+    error_context_stack = &callback;
+    f();
+    error_context_stack = callback.previous;
+}
+
 bool save_row(TupleTableSlot *slot, DestReceiver *self) {
     auto *saver = reinterpret_cast<Saver *>(self);
     TupleTableSlot *row = saver->row;
@@ -30,7 +48,7 @@ bool save_row(TupleTableSlot *slot, DestReceiver *self) {
     memcpy(row->tts_values + catalog::ordinal_attno, slot->tts_values, sizeof(Datum) * static_cast<Size>(columns));
     memcpy(row->tts_isnull + catalog::ordinal_attno, slot->tts_isnull, sizeof(bool) * static_cast<Size>(columns));
     ExecStoreVirtualTuple(row);
-    sink::add_row(saver->target, row);
+    write([&] { sink::add_row(saver->target, row); });
     return true;
 }
 
@@ -80,7 +98,7 @@ int64 save_rows(Relation work_table, PlannedStmt *plan, const char *sql, int64 l
                    last};
     MemoryContextSwitchTo(previous);
     run_plan(plan, sql, &saver.receiver);
-    sink::finish_target(saver.target);
+    write([&] { sink::finish_target(saver.target); });
     ExecDropSingleTupleTableSlot(saver.row);
     close_state(estate);
     CommandCounterIncrement();
