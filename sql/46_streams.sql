@@ -75,6 +75,17 @@ CALL stride.run_pipeline('cities', source_query => 'SELECT id, city FROM measure
 SELECT differences('TABLE cities', 'SELECT id, city || 20 FROM measures WHERE city IS NOT NULL AND id <= 90');
 SELECT stride.unregister_transform('streams one'), stride.unregister_transform('streams several'), stride.unregister_transform('streams batch');
 
+-- A chunk that fails in passing is tried again with the rows that the worker has.
+CREATE SEQUENCE calls;
+CREATE FUNCTION fail_in_passing() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN IF nextval('streams.calls') IN (150, 700) THEN RAISE 'in passing' USING ERRCODE = '40001'; END IF; RETURN NULL; END$$;
+CREATE TRIGGER fail_in_passing AFTER INSERT ON cities FOR EACH ROW EXECUTE FUNCTION fail_in_passing();
+TRUNCATE cities;
+CALL stride.run_pipeline('cities', source_query => 'SELECT id, city FROM measures', walk => 'stream', on_conflict => 'update', workers => 1, chunk_rows => 300,
+     settings => '{"retry_delay": "1ms"}');
+SELECT state, retries, rows_read, differences('TABLE cities', 'SELECT id, city FROM measures') FROM stride.jobs ORDER BY job_id DESC LIMIT 1;
+DROP TRIGGER fail_in_passing ON cities;
+
 -- The last of the rows with one key stays, as far as they come in one chunk.
 TRUNCATE cities;
 CALL stride.run_pipeline('cities', source_query => 'SELECT 7 AS id, i::text AS city FROM generate_series(1, 100) AS i ORDER BY i', walk => 'stream', on_conflict => 'update', workers => 1);

@@ -14,7 +14,7 @@ namespace stride::job {
 namespace {
 
 constexpr const char *store_name = "pg_stride stream";
-constexpr int64 first_capacity = 1024;
+constexpr Size first_block = shared::queue_bytes;
 
 // One worker a split; a job that chooses by itself gets one a core, as a stream can't share its rows out again.
 int split_count(const catalog::Job &job) {
@@ -36,56 +36,50 @@ TupleDesc descriptor_of(Oid work_table) {
     return descriptor;
 }
 
-// The columns that the query gives: all but the ordinal.
-TupleDesc without_ordinal(TupleDesc whole) {
-    const int columns = whole->natts - catalog::ordinal_attno;
-    TupleDesc descriptor = CreateTemplateTupleDesc(columns);
-    for (int i = 1; i <= columns; i++)
-        TupleDescCopyEntry(descriptor, static_cast<AttrNumber>(i), whole,
-                           static_cast<AttrNumber>(i + catalog::ordinal_attno));
-    return descriptor;
+// In the current memory context, with which it ends: never in a file, as what is put into it is in memory already.
+Tuplestorestate *create_store() {
+    return tuplestore_begin_heap(false, false, MAX_KILOBYTES);
 }
 
-// Rows of a stream as rows of the work table.
-struct Rows {
-    TupleDesc whole;
-    TupleTableSlot *slot; // of a row as it came
-    Datum *values;
-    bool *nulls;
-};
-
-Rows make_rows(TupleDesc whole) {
-    return Rows{whole, MakeSingleTupleTableSlot(without_ordinal(whole), &TTSOpsMinimalTuple),
-                static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(whole->natts))),
-                static_cast<bool *>(palloc(sizeof(bool) * static_cast<Size>(whole->natts)))};
+// The next row that is read is the one after the first `before` of those that are held.
+void go_behind(const StreamRows &rows, int64 before) {
+    constexpr int own_pointer = 0; // scans have others
+    tuplestore_select_read_pointer(rows.store, own_pointer);
+    tuplestore_rescan(rows.store);
+    (void)tuplestore_skiptuples(rows.store, rows.committed + before, true);
 }
 
-void take_row(const Rows &rows, const StreamRow &row) {
-    const Size columns = static_cast<Size>(rows.whole->natts - catalog::ordinal_attno);
-    (void)ExecStoreMinimalTuple(row.tuple, rows.slot, false);
-    slot_getallattrs(rows.slot);
-    rows.values[0] = Int64GetDatum(row.ordinal);
-    rows.nulls[0] = false;
-    memcpy(rows.values + catalog::ordinal_attno, rows.slot->tts_values, sizeof(Datum) * columns);
-    memcpy(rows.nulls + catalog::ordinal_attno, rows.slot->tts_isnull, sizeof(bool) * columns);
+void read_row(const StreamRows &rows) {
+    if (!tuplestore_gettupleslot(rows.store, true, false, rows.slot)) elog(ERROR, "a row of the stream is missing");
 }
 
-Tuplestorestate *store_rows(const StreamRow *rows, int64 count, TupleDesc whole) {
-    Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
-    const Rows taken = make_rows(whole);
+// Of the last one of the first `number` rows.
+int64 ordinal_of(const StreamRows &rows, int64 number) {
+    if (number == rows.held) return rows.last;
+    go_behind(rows, number - 1);
+    read_row(rows);
+    bool is_null;
+    const int64 ordinal = DatumGetInt64(slot_getattr(rows.slot, catalog::ordinal_attno, &is_null));
+    ExecClearTuple(rows.slot);
+    return ordinal;
+}
+
+Tuplestorestate *copy_rows(const StreamRows &rows, int64 count) {
+    Tuplestorestate *copy = create_store();
+    go_behind(rows, 0);
     for (int64 i = 0; i < count; i++) {
-        take_row(taken, rows[i]);
-        tuplestore_putvalues(store, whole, taken.values, taken.nulls);
+        read_row(rows);
+        tuplestore_puttupleslot(copy, rows.slot);
     }
-    ExecDropSingleTupleTableSlot(taken.slot);
-    return store;
+    ExecClearTuple(rows.slot);
+    return copy;
 }
 
-HeapTuple form_row(const StreamRow &row, TupleDesc whole) {
-    const Rows taken = make_rows(whole);
-    take_row(taken, row);
-    HeapTuple tuple = heap_form_tuple(whole, taken.values, taken.nulls);
-    ExecDropSingleTupleTableSlot(taken.slot);
+HeapTuple copy_first_row(const StreamRows &rows) {
+    go_behind(rows, 0);
+    read_row(rows);
+    HeapTuple tuple = ExecCopySlotHeapTuple(rows.slot);
+    ExecClearTuple(rows.slot);
     return tuple;
 }
 
@@ -144,50 +138,51 @@ void plan_stream(const catalog::Job &job) {
 }
 
 StreamRows *create_stream_rows(MemoryContext memory) {
-    StreamRows *rows = static_cast<StreamRows *>(MemoryContextAllocZero(memory, sizeof(StreamRows)));
-    rows->memory = memory;
-    rows->capacity = first_capacity;
-    rows->rows = static_cast<StreamRow *>(MemoryContextAlloc(memory, sizeof(StreamRow) * first_capacity));
+    MemoryContext previous = MemoryContextSwitchTo(memory);
+    // The worker is in no transaction, and has no access to the work table's columns.
+    TupleDesc descriptor = CreateTemplateTupleDesc(catalog::ordinal_attno);
+    TupleDescInitBuiltinEntry(descriptor, catalog::ordinal_attno, "ordinal", INT8OID, -1, 0);
+    StreamRows *rows = static_cast<StreamRows *>(palloc0(sizeof(StreamRows)));
+    // Rows take no more than their size, and the first block, which stays from chunk to chunk, has room for most.
+    rows->memory = GenerationContextCreate(memory, "pg_stride stream rows", first_block, ALLOCSET_DEFAULT_INITSIZE,
+                                           ALLOCSET_DEFAULT_MAXSIZE);
+    rows->slot = MakeSingleTupleTableSlot(descriptor, &TTSOpsMinimalTuple);
+    MemoryContextSwitchTo(previous);
     return rows;
 }
 
-void add_parcel(StreamRows *rows, const shared::Parcel *parcel, Size bytes) {
-    if (rows->committed > 0) {
-        rows->received -= rows->committed;
-        memmove(rows->rows, rows->rows + rows->committed, sizeof(StreamRow) * static_cast<Size>(rows->received));
-        rows->committed = 0;
-    }
-    if (rows->received + parcel->rows > rows->capacity) {
-        rows->capacity = Max(rows->capacity * 2, rows->received + parcel->rows);
-        rows->rows =
-            static_cast<StreamRow *>(repalloc_huge(rows->rows, sizeof(StreamRow) * static_cast<Size>(rows->capacity)));
-    }
-    char *copy = static_cast<char *>(MemoryContextAllocHuge(rows->memory, bytes));
-    memcpy(copy, parcel, bytes);
-    char *next = copy + shared::parcel_header;
-    for (int64 i = 0; i < parcel->rows; i++) {
-        MinimalTuple tuple = reinterpret_cast<MinimalTuple>(next);
-        rows->rows[rows->received++] = StreamRow{parcel->first + i, tuple, nullptr};
+void add_parcel(StreamRows *rows, const shared::Parcel &parcel) {
+    MemoryContext previous = MemoryContextSwitchTo(rows->memory);
+    if (rows->store == nullptr) rows->store = create_store();
+    const char *next = reinterpret_cast<const char *>(&parcel) + shared::parcel_header;
+    for (int64 i = 0; i < parcel.rows; i++) {
+        MinimalTuple tuple = reinterpret_cast<MinimalTuple>(const_cast<char *>(next));
+        tuplestore_puttupleslot(rows->store, ExecStoreMinimalTuple(tuple, rows->slot, false));
         rows->bytes += tuple->t_len;
         next += MAXALIGN(tuple->t_len);
     }
-    rows->rows[rows->received - 1].parcel = copy;
+    ExecClearTuple(rows->slot);
+    rows->held += parcel.rows;
+    rows->last = parcel.first + parcel.rows - 1;
+    MemoryContextSwitchTo(previous);
 }
 
 void drop_committed(StreamRows *rows, int64 count) {
-    for (int64 i = 0; i < count; i++) {
-        const StreamRow &row = rows->rows[rows->committed++];
-        rows->bytes -= row.tuple->t_len;
-        if (row.parcel != nullptr) pfree(row.parcel);
-    }
+    rows->committed += count;
+    rows->held -= count;
+    if (rows->held > 0) return;
+    MemoryContextReset(rows->memory); // faster than to free row after row
+    rows->store = nullptr;
+    rows->committed = 0;
+    rows->bytes = 0;
 }
 
 chunk::Reach StreamStatement::reach(ArrayType *, ArrayType *upper, int64 limit) {
-    taken = Min(limit, held_rows(rows));
-    const bool reached_end = rows.ended && taken == held_rows(rows);
+    taken = Min(limit, rows.held);
+    const bool reached_end = rows.ended && taken == rows.held;
     ArrayType *last = nullptr;
     if (taken > 0) {
-        const Datum ordinal = Int64GetDatum(rows.rows[rows.committed + taken - 1].ordinal);
+        const Datum ordinal = Int64GetDatum(ordinal_of(rows, taken));
         last = walk::key_to_text(key, &ordinal);
     }
     return chunk::Reach{taken, reached_end ? upper : last, last, reached_end};
@@ -195,8 +190,8 @@ chunk::Reach StreamStatement::reach(ArrayType *, ArrayType *upper, int64 limit) 
 
 void StreamStatement::plan(ArrayType *, ArrayType *) {
     const TupleDesc whole = descriptor_of(job.source);
-    store = store_rows(rows.rows + rows.committed, taken, whole);
-    environment = environment_of(store, whole, taken);
+    const bool takes_all = rows.committed == 0 && taken == rows.held;
+    environment = environment_of(takes_all ? rows.store : copy_rows(rows, taken), whole, taken);
     Query *query = analysis::analyse_stored(job.stored_sql);
     RangeTblEntry *entry = analysis::entry_of(analysis::find_driver(query, job.source, job.stored_alias));
     read_store(entry, whole, taken);
@@ -208,7 +203,7 @@ void StreamStatement::plan(ArrayType *, ArrayType *) {
 
 Jsonb *StreamStatement::row(ArrayType *, ArrayType *) {
     const TupleDesc whole = descriptor_of(job.source);
-    const Datum record = heap_copy_tuple_as_datum(form_row(rows.rows[rows.committed], whole), whole);
+    const Datum record = heap_copy_tuple_as_datum(copy_first_row(rows), whole);
     char *json = text_to_cstring(DatumGetTextPP(DirectFunctionCall1(row_to_json, record)));
     return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }
@@ -217,14 +212,10 @@ void StreamStatement::keep_aside(const catalog::Reject &reject) {
     Relation work_table = table_open(job.source, RowExclusiveLock);
     // What is stored out of line somewhere else is fetched.
     PushActiveSnapshot(GetTransactionSnapshot());
-    CatalogTupleInsert(work_table, form_row(rows.rows[rows.committed], RelationGetDescr(work_table)));
+    CatalogTupleInsert(work_table, copy_first_row(rows));
     PopActiveSnapshot();
     table_close(work_table, NoLock);
     catalog::insert_reject(reject);
-}
-
-void StreamStatement::settle() {
-    if (store != nullptr) tuplestore_end(store);
 }
 
 } // namespace stride::job

@@ -19,28 +19,20 @@ inline bool is_stream(const catalog::Job &job) {
 // Writes the plan of such a job in the current transaction: a split for each worker that it may have.
 void plan_stream(const catalog::Job &job);
 
-struct StreamRow {
-    int64 ordinal; // its number in the order of the query, from 1
-    MinimalTuple tuple;
-    void *parcel; // that ends with it: freed once the row is committed; else nullptr
-};
-
 // What a worker has received of a split and not committed yet.
 struct StreamRows {
-    MemoryContext memory; // of all this
-    StreamRow *rows;
-    int64 capacity;
-    int64 received;
-    int64 committed; // of them
-    Size bytes;      // of those that are not
-    bool ended;      // no more will come
+    MemoryContext memory;   // of the store alone
+    TupleTableSlot *slot;   // for any of the rows; knows no column but the ordinal
+    Tuplestorestate *store; // the rows, in their order, each as one of the work table; nullptr if none are held
+    int64 committed;        // of those in the store, the first ones
+    int64 held;             // the others
+    int64 last;             // ordinal of the last of them
+    Size bytes;             // of all in the store
+    bool ended;             // no more will come
 };
 StreamRows *create_stream_rows(MemoryContext memory);
-void add_parcel(StreamRows *rows, const shared::Parcel *parcel, Size bytes);
+void add_parcel(StreamRows *rows, const shared::Parcel &parcel);
 void drop_committed(StreamRows *rows, int64 count);
-inline int64 held_rows(const StreamRows &rows) {
-    return rows.received - rows.committed;
-}
 
 struct StreamStatement final : ChunkStatement {
     StreamStatement(const catalog::Job &of_job, const settings::Settings &with_settings, const StreamRows &of_rows)
@@ -48,13 +40,11 @@ struct StreamStatement final : ChunkStatement {
 
     chunk::Reach reach(ArrayType *position, ArrayType *upper, int64 limit) override;
     void plan(ArrayType *lower, ArrayType *upper) override;
-    void settle() override;
     Jsonb *row(ArrayType *lower, ArrayType *upper) override;
     void keep_aside(const catalog::Reject &reject) override;
 
     const StreamRows &rows;
     int64 taken = 0; // rows of the chunk
-    Tuplestorestate *store = nullptr;
 };
 
 } // namespace stride::job

@@ -18,11 +18,14 @@ namespace {
 
 constexpr Size parcel_bytes = 64 * 1024;
 
-// Takes the rows of the query.
+// Takes the rows of the query, and sends them as those of the work table: with an ordinal.
 struct Reader {
     DestReceiver receiver;
     Worker *worker;
     shared::Sender *sender;
+    TupleDesc descriptor; // of a row as it is sent
+    Datum *values;
+    bool *nulls;
     char *parcel; // the one that is being filled
     Size capacity;
     Size bytes;
@@ -72,23 +75,52 @@ void make_room(Reader *reader, Size bytes) {
     reader->parcel = static_cast<char *>(repalloc_huge(reader->parcel, reader->capacity));
 }
 
-bool take_row(TupleTableSlot *slot, DestReceiver *self) {
-    Reader *reader = reinterpret_cast<Reader *>(self);
-    bool is_copy;
-    MinimalTuple tuple = ExecFetchSlotMinimalTuple(slot, &is_copy);
-    const Size bytes = MAXALIGN(tuple->t_len);
-    if (reader->rows > 0 && (reader->bytes + bytes > parcel_bytes || reader->rows >= reader->most_rows) &&
-        !send_parcel(reader))
-        return false;
+// heap_form_minimal_tuple(), but into the parcel.
+void append_row(Reader *reader) {
+    const int columns = reader->descriptor->natts;
+    bool has_null = false;
+    for (int i = 0; i < columns; i++)
+        has_null = has_null || reader->nulls[i];
+    const Size header =
+        MAXALIGN(SizeofMinimalTupleHeader + (has_null ? static_cast<Size>(BITMAPLEN(columns)) : Size{0}));
+    const Size data = heap_compute_data_size(reader->descriptor, reader->values, reader->nulls);
+    const Size bytes = MAXALIGN(header + data);
     make_room(reader, bytes);
-    memcpy(reader->parcel + reader->bytes, tuple, tuple->t_len);
+    MinimalTuple tuple = reinterpret_cast<MinimalTuple>(reader->parcel + reader->bytes);
+    memset(tuple, 0, bytes);
+    tuple->t_len = static_cast<uint32>(header + data);
+    tuple->t_infomask2 = static_cast<uint16>(columns);
+    tuple->t_hoff = static_cast<uint8>(header + MINIMAL_TUPLE_OFFSET);
+    heap_fill_tuple(reader->descriptor, reader->values, reader->nulls, reinterpret_cast<char *>(tuple) + header, data,
+                    &tuple->t_infomask, has_null ? tuple->t_bits : nullptr);
     reader->bytes += bytes;
     reader->rows++;
-    if (is_copy) pfree(tuple);
+}
+
+bool take_row(TupleTableSlot *slot, DestReceiver *self) {
+    Reader *reader = reinterpret_cast<Reader *>(self);
+    if ((reader->bytes >= parcel_bytes || reader->rows >= reader->most_rows) && !send_parcel(reader)) return false;
+    const Size columns = static_cast<Size>(reader->descriptor->natts - catalog::ordinal_attno);
+    slot_getallattrs(slot);
+    reader->values[0] = Int64GetDatum(reader->sent + reader->rows + 1);
+    memcpy(reader->values + catalog::ordinal_attno, slot->tts_values, sizeof(Datum) * columns);
+    memcpy(reader->nulls + catalog::ordinal_attno, slot->tts_isnull, sizeof(bool) * columns);
+    append_row(reader);
     return true;
 }
 
-void start_receiver(DestReceiver *, int, TupleDesc) {}
+void start_receiver(DestReceiver *self, int, TupleDesc given) {
+    Reader *reader = reinterpret_cast<Reader *>(self);
+    const int columns = given->natts + catalog::ordinal_attno;
+    reader->descriptor = CreateTemplateTupleDesc(columns);
+    TupleDescInitBuiltinEntry(reader->descriptor, catalog::ordinal_attno, "ordinal", INT8OID, -1, 0);
+    for (int i = 1; i <= given->natts; i++)
+        TupleDescCopyEntry(reader->descriptor, static_cast<AttrNumber>(i + catalog::ordinal_attno), given,
+                           static_cast<AttrNumber>(i));
+    reader->values = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(columns)));
+    reader->nulls = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(columns)));
+}
+
 void end_receiver(DestReceiver *) {}
 
 // Tells every worker that no more rows come, and waits until all are committed.
@@ -109,16 +141,12 @@ void send_rows(Worker *worker, shared::Sender *sender, const catalog::WorkTable 
     MemoryContextSwitchTo(worker->chunk_memory);
     PushActiveSnapshot(GetTransactionSnapshot());
     PlannedStmt *plan = job::plan_source(*worker->job, table);
-    Reader reader = {{take_row, start_receiver, end_receiver, end_receiver, DestNone},
-                     worker,
-                     sender,
-                     static_cast<char *>(palloc(parcel_bytes)),
-                     parcel_bytes,
-                     0,
-                     0,
-                     0,
-                     0,
-                     false};
+    Reader reader = {};
+    reader.receiver = {take_row, start_receiver, end_receiver, end_receiver, DestNone};
+    reader.worker = worker;
+    reader.sender = sender;
+    reader.capacity = parcel_bytes;
+    reader.parcel = static_cast<char *>(palloc(reader.capacity));
     begin_parcel(&reader);
     walk::run_plan(plan, table.query, &reader.receiver);
     if (!reader.broken) end_stream(&reader);

@@ -22,7 +22,8 @@ struct WorkerStream {
     MemoryContext memory; // of all this
     shared::Receiver *receiver;
     job::StreamRows *rows;
-    int attempts; // that failed since the last commit
+    const shared::Parcel *parcel; // received, and not among the rows yet; nullptr mostly
+    int attempts;                 // that failed since the last commit
 };
 
 // A worker's state, for the length of its process.

@@ -8,26 +8,27 @@
 namespace stride::process {
 namespace {
 
-constexpr Size most_bytes = 8 * 1024 * 1024; // of rows held
+// A chunk takes no more than a queue holds, so that the reader can fill the one while the worker writes the other.  The
+// executor may sort the rows of an upsert, which are in memory twice then.
+Size most_bytes(const catalog::Job &job) {
+    return strcmp(job.sink, "bulk") == 0 ? shared::queue_room : shared::queue_room / 2;
+}
 
 enum class Taken { some, nothing, gone };
 
-Taken take_parcels(WorkerStream *stream, int64 limit) {
-    while (!stream->rows->ended && job::held_rows(*stream->rows) < limit && stream->rows->bytes < most_bytes) {
-        const shared::Parcel *parcel;
-        Size bytes;
-        switch (shared::receive(stream->receiver, &parcel, &bytes)) {
-        case shared::Received::gone:
-            return Taken::gone;
-        case shared::Received::nothing:
-            return Taken::nothing;
-        case shared::Received::parcel:
-            break;
+// A parcel that would make the chunk larger than it is meant to be waits for the next one, where it lies.
+Taken take_parcels(WorkerStream *stream, int64 limit, Size bytes) {
+    job::StreamRows *rows = stream->rows;
+    while (!rows->ended && rows->held < limit && rows->bytes < bytes) {
+        if (stream->parcel == nullptr) {
+            const shared::Received received = shared::receive(stream->receiver, &stream->parcel);
+            if (received == shared::Received::gone) return Taken::gone;
+            if (received == shared::Received::nothing) return Taken::nothing;
         }
-        if (parcel->rows == 0)
-            stream->rows->ended = true;
-        else
-            job::add_parcel(stream->rows, parcel, bytes);
+        if (rows->held > 0 && rows->held + stream->parcel->rows > limit) return Taken::some;
+        rows->ended = stream->parcel->rows == 0;
+        if (!rows->ended) job::add_parcel(rows, *stream->parcel);
+        stream->parcel = nullptr;
     }
     return Taken::some;
 }
@@ -41,7 +42,7 @@ bool join_stream(Worker *worker, const catalog::Split &split) {
     MemoryContext previous = MemoryContextSwitchTo(memory);
     shared::Receiver *receiver = shared::attach_channel(handle, split.split - 1);
     WorkerStream *stream = static_cast<WorkerStream *>(palloc0(sizeof(WorkerStream)));
-    *stream = WorkerStream{memory, receiver, job::create_stream_rows(memory), 0};
+    *stream = WorkerStream{memory, receiver, job::create_stream_rows(memory), nullptr, 0};
     MemoryContextSwitchTo(previous);
     if (receiver == nullptr)
         MemoryContextDelete(memory);
@@ -56,11 +57,11 @@ bool gather_rows(Worker *worker, int64 limit) {
     shared::want_rows(stream->receiver, limit);
     const instr_time start = pg::start_clock();
     for (;;) {
-        const Taken taken = take_parcels(stream, limit);
+        const Taken taken = take_parcels(stream, limit, most_bytes(*worker->job));
         if (taken != Taken::nothing) return taken == Taken::some;
         if (shared::wanted_stop(worker->slot) != shared::Stop::none) return false;
         const double left_ms = worker->settings.chunk_time - pg::milliseconds_since(start);
-        const bool has_rows = job::held_rows(*stream->rows) > 0;
+        const bool has_rows = stream->rows->held > 0;
         if (has_rows && left_ms <= 0) return true;
         (void)pg::wait_latch(has_rows ? static_cast<long>(left_ms) + 1 : -1, PG_WAIT_EXTENSION);
     }

@@ -5,9 +5,6 @@
 namespace stride::shared {
 namespace {
 
-constexpr Size queue_bytes = 1024 * 1024;
-// The queue's own bookkeeping counts bytes as read only a quarter of the queue at a time.
-constexpr Size most_in_queue = queue_bytes / 4 * 3 - 1024;
 constexpr int chunks_ahead = 2;
 
 enum class QueueState : uint32 { open, attached, finished, lost };
@@ -69,6 +66,7 @@ struct Receiver {
     Header *header;
     Queue *queue;
     shm_mq_handle *handle;
+    Size in_use; // bytes of the parcel that was received last
 };
 
 Sender *create_channel(int queues, int64 rows_wanted) {
@@ -118,7 +116,7 @@ int find_room(Sender *sender, Size bytes) {
         const uint64 rows_ahead = read(queue.rows_sent) - read(queue.rows_committed);
         if (rows_ahead >= chunks_ahead * read(queue.rows_wanted)) continue;
         const uint64 bytes_ahead = read(queue.bytes_sent) - read(queue.bytes_received);
-        if (bytes_ahead > 0 && bytes_ahead + bytes > most_in_queue) continue;
+        if (bytes_ahead > 0 && bytes_ahead + bytes > queue_room) continue;
         sender->next = number + 1;
         return number;
     }
@@ -167,14 +165,20 @@ Receiver *attach_channel(dsm_handle handle, int number) {
     shm_mq *mq = queue_at(segment, header, number);
     shm_mq_set_receiver(mq, MyProc);
     Receiver *receiver = static_cast<Receiver *>(palloc(sizeof(Receiver)));
-    *receiver = Receiver{segment, header, &header->queue[number], shm_mq_attach(mq, segment, nullptr)};
+    *receiver = Receiver{segment, header, &header->queue[number], shm_mq_attach(mq, segment, nullptr), 0};
     SetLatch(header->reader);
     return receiver;
 }
 
-Received receive(Receiver *receiver, const Parcel **parcel, Size *bytes) {
+Received receive(Receiver *receiver, const Parcel **parcel) {
+    Size bytes;
     void *data;
-    switch (shm_mq_receive(receiver->handle, bytes, &data, true)) {
+    if (receiver->in_use > 0) { // the parcel that was received last leaves the queue
+        pg_atomic_write_u64(&receiver->queue->bytes_received, read(receiver->queue->bytes_received) + receiver->in_use);
+        receiver->in_use = 0;
+        SetLatch(receiver->header->reader);
+    }
+    switch (shm_mq_receive(receiver->handle, &bytes, &data, true)) {
     case SHM_MQ_SUCCESS:
         break;
     case SHM_MQ_WOULD_BLOCK:
@@ -183,8 +187,7 @@ Received receive(Receiver *receiver, const Parcel **parcel, Size *bytes) {
         return Received::gone;
     }
     *parcel = static_cast<const Parcel *>(data);
-    pg_atomic_write_u64(&receiver->queue->bytes_received, read(receiver->queue->bytes_received) + *bytes);
-    SetLatch(receiver->header->reader);
+    receiver->in_use = bytes;
     return Received::parcel;
 }
 

@@ -4,12 +4,17 @@
 //
 // A reader gives a queue no more than two chunks ahead of what its worker has committed, and no more bytes than fit: so
 // a worker that is slow does not keep the reader from the others, and memory stays what it is.  The one exception is a
-// row that is larger than a queue, which goes through an empty one piece by piece.
+// parcel that is larger than a queue, by a large row in it, which goes through an empty one piece by piece.
 #pragma once
 
 #include "pg/pg.hpp"
 
 namespace stride::shared {
+
+// How many bytes of parcels a queue holds.
+constexpr Size queue_bytes = 2 * 1024 * 1024;
+// Its own bookkeeping counts bytes as read only a quarter of the queue at a time.
+constexpr Size queue_room = queue_bytes / 4 * 3 - 1024;
 
 // Rows that travel together: `rows` minimal tuples, each at a multiple of MAXIMUM_ALIGNOF, the first of which has the
 // number `first` in the order of the query.  One without rows is the end of the stream.
@@ -36,9 +41,8 @@ void close_sender(Sender *sender);       // before the end, as a process does th
 struct Receiver;
 Receiver *attach_channel(dsm_handle handle, int queue);
 enum class Received { parcel, nothing, gone };
-Received receive(Receiver *receiver, const Parcel **parcel,
-                 Size *bytes);                  // `parcel` is good until the next call; waits for nothing
-void want_rows(Receiver *receiver, int64 rows); // how many a chunk may have now
+Received receive(Receiver *receiver, const Parcel **parcel); // which is good until the next call; waits for nothing
+void want_rows(Receiver *receiver, int64 rows);              // how many a chunk may have now
 void count_committed(Receiver *receiver, int64 rows);
 void finish_queue(Receiver *receiver); // after the commit of the last rows
 void close_receiver(Receiver *receiver);
