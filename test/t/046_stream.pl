@@ -152,9 +152,10 @@ cmp_ok($node->sql("SELECT count(*) FROM stride.events WHERE event = 'restart'"),
 $job = submit_stream(settings => q('{"retry_limit": 1}'));
 for my $time (1 .. 2)
 {
-	$node->wait_until('SELECT ' . rows_done($job) . " > 100 AND (SELECT count(*) = $time - 1 FROM stride.events"
-		  . " WHERE event = 'restart' AND job_id = $job)", "the stream runs for time $time");
-	terminate('reader')->($job, sub { });
+	$node->set_point('before_commit:wait');
+	$node->wait_until("SELECT (SELECT count(*) > 0 FROM stride.workers WHERE job_id = $job AND phase = 'checkpointing')"
+		  . " AND (SELECT count(*) = $time - 1 FROM stride.events WHERE event = 'restart' AND job_id = $job)", "the stream runs for time $time");
+	terminate('reader')->($job, sub { $node->set_point(undef) });
 }
 $node->reaches($job, 'paused', 'a stream that breaks again and again pauses its job');
 like($node->sql("SELECT state_reason FROM stride.jobs WHERE job_id = $job"), qr/began anew 2 times/, 'with the reason');
