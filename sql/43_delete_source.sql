@@ -59,6 +59,12 @@ SELECT rows_read, rows_written + rows_suppressed AS written_or_suppressed, rows_
 FROM stride.jobs ORDER BY job_id DESC LIMIT 1;
 CALL move('false', on_conflict => 'update');
 CALL move('part >= 2', 'low', on_conflict => 'update');
+-- Columns of the source that are called as the order of an upsert would be.
+CREATE TABLE named ("key 1" int PRIMARY KEY, "key 2" text);
+CREATE TABLE named_target (LIKE named INCLUDING ALL);
+INSERT INTO named SELECT id, note FROM whole;
+CALL stride.run_pipeline('named_target', source => 'named', delete_source => true, on_conflict => 'update', chunk_rows => 83);
+SELECT (SELECT count(*) FROM named) AS stayed, count(*) AS moved FROM named_target JOIN whole ON id = "key 1" AND note = "key 2";
 
 -- Triggers and foreign keys of both sides fire for each row.
 CREATE TABLE log (what text);

@@ -5,13 +5,6 @@
 namespace stride::pipeline {
 namespace {
 
-bool has_name(List *names, const char *name) {
-    ListCell *cell;
-    foreach (cell, names)
-        if (strcmp(static_cast<const char *>(lfirst(cell)), name) == 0) return true;
-    return false;
-}
-
 char *listed(List *names) {
     StringInfoData text;
     initStringInfo(&text);
@@ -159,6 +152,13 @@ List *query_columns(const Query *query) {
         if (!entry->resjunk) names = lappend(names, entry->resname);
     }
     return names;
+}
+
+bool has_name(List *names, const char *name) {
+    ListCell *cell;
+    foreach (cell, names)
+        if (strcmp(static_cast<const char *>(lfirst(cell)), name) == 0) return true;
+    return false;
 }
 
 List *written_columns(Relation target, List *given, const char *giver) {

@@ -11,6 +11,8 @@ namespace stride::pipeline {
 List *descriptor_columns(TupleDesc descriptor);
 List *query_columns(const Query *query);
 
+bool has_name(List *names, const char *name);
+
 // Those of the given columns that are written: all but generated columns and identity columns GENERATED ALWAYS.
 // `giver` says in errors whose columns they are.  Raises 42703 with both lists for a column that the target has not,
 // 42701 for one that is given twice, 42P10 if nothing is left.

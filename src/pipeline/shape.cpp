@@ -15,8 +15,12 @@ Node *as_node(void *node) {
     return static_cast<Node *>(node);
 }
 
-const char *key_name(int i) {
-    return psprintf("key %d", i + 1);
+// What a column of the order is called beside those that are written, by a name that none of them has.
+const char *key_name(const Shape &shape, int i) {
+    int number = i + 1;
+    while (has_name(shape.written, psprintf("key %d", number)))
+        number += shape.order->ncolumns;
+    return psprintf("key %d", number);
 }
 
 char *source_column(const Shape &shape, int i) {
@@ -64,7 +68,7 @@ Node *ascending(Node *value) {
 List *walk_order(const Shape &shape, const char *alias) {
     List *order = NIL;
     for (int i = 0; shape.order != nullptr && i < shape.order->ncolumns; i++) {
-        const char *name = strcmp(alias, driver_alias) == 0 ? source_column(shape, i) : key_name(i);
+        const char *name = strcmp(alias, driver_alias) == 0 ? source_column(shape, i) : key_name(shape, i);
         order = lappend(order, sorted(shape.order->columns[i], column(alias, name)));
     }
     return order;
@@ -74,8 +78,8 @@ List *walk_order(const Shape &shape, const char *alias) {
 List *order_columns(const Shape &shape, const char *alias) {
     List *targets = NIL;
     for (int i = 0; shape.order != nullptr && i < shape.order->ncolumns; i++) {
-        const char *name = strcmp(alias, moved) == 0 ? key_name(i) : source_column(shape, i);
-        targets = lappend(targets, target(column(alias, name), key_name(i)));
+        const char *name = strcmp(alias, moved) == 0 ? key_name(shape, i) : source_column(shape, i);
+        targets = lappend(targets, target(column(alias, name), key_name(shape, i)));
     }
     return targets;
 }
