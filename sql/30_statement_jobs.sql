@@ -41,6 +41,7 @@ CALL compare($$INSERT INTO %T (id, customer) SELECT id, customer FROM orders ON 
 CALL compare($$INSERT INTO %T (id, customer) SELECT id, customer FROM orders ON CONFLICT DO NOTHING$$);
 CALL compare($$INSERT INTO %T (id, amount) SELECT region + 20000, sum(amount) FROM orders GROUP BY region ON CONFLICT (id) DO UPDATE SET amount = %T.amount + excluded.amount$$);
 CALL compare($$WITH big AS (SELECT * FROM orders WHERE amount > 500) INSERT INTO %T (id, customer) SELECT id + 10000, customer FROM big$$);
+CALL compare($$WITH r AS (TABLE regions), o AS (TABLE orders), unread AS (TABLE o) INSERT INTO %T (id, customer) SELECT id + 10000, customer FROM (WITH unread AS (TABLE r), r AS (SELECT 1) SELECT * FROM o WHERE region < (WITH r AS (TABLE regions) SELECT 5)) AS s$$);
 CALL compare($$UPDATE %T SET customer = lower(customer), amount = amount + 1 WHERE id % 3 = 0$$);
 CALL compare($$UPDATE %T AS t SET label = r.label FROM regions AS r WHERE r.region = t.region$$);
 CALL compare($$DELETE FROM %T WHERE id % 5 = 1 OR amount < 300$$);

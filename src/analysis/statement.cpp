@@ -59,33 +59,63 @@ void set_up_parser(ParseState *pstate, void *) {
     pstate->p_paramref_hook = refuse_parameter;
 }
 
-int count_references(Query *query, const char *cte) {
-    int count = 0;
-    for_each_query(query, [&count, cte](const Query *level) {
+// The references to a WITH query of the level that is `depth` levels above the node.
+struct References {
+    const char *cte;
+    Index depth;
+    int count;
+};
+
+bool count_references(Node *node, void *context) {
+    if (node == nullptr) return false;
+    check_stack_depth();
+    if (!IsA(node, Query)) return walk_expression(node, count_references, context);
+    References *references = static_cast<References *>(context);
+    Query *level = reinterpret_cast<Query *>(node);
+    ListCell *cell;
+    foreach (cell, level->rtable) {
+        const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+        if (rte->rtekind == RTE_CTE && rte->ctelevelsup == references->depth &&
+            std::strcmp(rte->ctename, references->cte) == 0)
+            references->count++;
+    }
+    references->depth++;
+    (void)walk_query(level, count_references, context);
+    references->depth--;
+    return false;
+}
+
+// Those of others than itself.
+int count_readers(Query *level, const CommonTableExpr *cte) {
+    References all = {cte->ctename, 0, 0};
+    (void)count_references(reinterpret_cast<Node *>(level), &all);
+    References own = {cte->ctename, 1, 0};
+    (void)count_references(cte->ctequery, &own);
+    return all.count - own.count;
+}
+
+void drop_unread_ctes_of(Query *level) {
+    for (int before = -1; before != list_length(level->cteList);) {
+        before = list_length(level->cteList);
+        List *read = NIL;
         ListCell *cell;
-        foreach (cell, level->rtable) {
-            const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
-            if (rte->rtekind == RTE_CTE && std::strcmp(rte->ctename, cte) == 0) count++;
+        foreach (cell, level->cteList) {
+            CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
+            cte->cterefcount = count_readers(level, cte);
+            if (cte->cterefcount > 0 || castNode(Query, cte->ctequery)->commandType != CMD_SELECT)
+                read = lappend(read, cte);
         }
-    });
-    return count;
+        level->cteList = read;
+    }
 }
 
 // WITH queries that nothing reads, or only others of them, are not run; their tables would be missed in the plans.
 void drop_unread_ctes(Query *query) {
-    for (int before = -1; before != list_length(query->cteList);) {
-        before = list_length(query->cteList);
-        List *read = NIL;
-        ListCell *cell;
-        foreach (cell, query->cteList) {
-            CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
-            Query *body = castNode(Query, cte->ctequery);
-            if (body->commandType != CMD_SELECT ||
-                count_references(query, cte->ctename) > count_references(body, cte->ctename))
-                read = lappend(read, cte);
-        }
-        query->cteList = read;
-    }
+    List *levels = NIL;
+    for_each_query(query, [&levels](Query *level) { levels = lappend(levels, level); });
+    // Those within a level come after it, and may be the only ones to read a WITH query of it.
+    for (int i = list_length(levels) - 1; i >= 0; i--)
+        drop_unread_ctes_of(list_nth_node(Query, levels, i));
 }
 
 void judge_shape(Query *query) {
