@@ -110,7 +110,6 @@ void refuse_temporary_functions(Query *query);
 void refuse_driver_kind(const RangeTblEntry *rte, bool key_is_named);
 void refuse_self_reference(Query *query, const Statement &statement, bool with_children, bool per_chunk);
 void refuse_foreign_delete(const RangeTblEntry *rte);
-void refuse_cascades(const RangeTblEntry *rte, Oid target);     // of the deletion of the source's rows
 void refuse_second_read(Query *query, const Candidate &driver); // of a source that is deleted from as it is read
 void refuse_partition_key_update(Oid target, const Bitmapset *updated);
 

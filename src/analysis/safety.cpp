@@ -303,10 +303,8 @@ void refuse_foreign_delete(const RangeTblEntry *rte) {
                    "Submit the pipeline without delete_source, and delete the rows by a second job with depends_on.");
 }
 
-void refuse_cascades(const RangeTblEntry *rte, Oid target) {
-    const List *source = relation_and_children(rte->relid, rte->inh);
-    const List *written = written_relations(target, true);
-    List *deleted = list_copy(source); // and what is deleted with them, which grows in the loop
+void refuse_cascades(const List *tables, Oid source, Oid target) {
+    List *deleted = list_copy(tables); // and what is deleted with their rows, which grows in the loop
     for (int i = 0; i < list_length(deleted); i++) {
         Relation relation = relation_open(list_nth_oid(deleted, i), AccessShareLock);
         const TriggerDesc *triggers = relation->trigdesc;
@@ -315,13 +313,13 @@ void refuse_cascades(const RangeTblEntry *rte, Oid target) {
             const Oid referring = trigger.tgconstrrelid;
             if (!acts_on_referring_rows(trigger)) continue;
             const List *reached = relation_and_children(referring, true);
-            if (have_common(source, reached))
+            if (have_common(relation_and_children(source, true), reached))
                 refuse(psprintf("A foreign key of %s deletes or changes rows of it that are still to be moved, when "
                                 "those that they refer to are.",
                                 relation_name(referring)),
                        "Drop the foreign key for the time of the move, or move the rows by one statement, WITH moved "
                        "AS (DELETE .. RETURNING ..) INSERT .. SELECT .. FROM moved.");
-            if (have_common(written, reached))
+            if (have_common(written_relations(target, true), reached))
                 refuse(psprintf("A foreign key deletes or changes rows of the target %s when those of the source that "
                                 "they refer to are deleted.",
                                 relation_name(referring)),

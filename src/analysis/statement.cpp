@@ -343,7 +343,7 @@ Statement *analyse(const Parsed &parsed, const AnalysisOptions &options) {
     judge_driver(query, *statement, *driver, options);
     if (options.own_delete) {
         refuse_foreign_delete(entry_of(*driver));
-        refuse_cascades(entry_of(*driver), statement->target);
+        refuse_cascades(relation_and_children(statement->source, true), statement->source, statement->target);
         refuse_second_read(query, *driver);
     }
     statement->warnings = collect_warnings(query, *statement, options);

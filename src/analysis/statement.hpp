@@ -114,6 +114,10 @@ List *columns_to_be_unique(Query *query, Oid table);
 // be seen.
 List *written_relations(Oid target, bool with_children);
 
+// Raises 0A000 if rows that are deleted from the tables, which are the source or belong to it, take others of the source,
+// or rows of the target, with them by a foreign key.
+void refuse_cascades(const List *tables, Oid source, Oid target);
+
 // Every relation that the query names at any level: List of Oid, ascending, without duplicates.
 List *named_relations(Query *query);
 

@@ -111,6 +111,8 @@ void ChunkStatement::lock_and_check(const catalog::Split &split) {
     require_same_tree(job, found, settings);
     leaf = split.leaf;
     key = require_same_key(job, found.leaf);
+    // None can come while the chunk's locks are there.
+    if (job.deletes_source) analysis::refuse_cascades(list_make1_oid(found.leaf.relation), job.source, job.target);
     require_transform_version(job);
     // ALTER TABLE .. SET UNLOGGED takes effect at the next crash, after which nobody could tell what the target has
     // lost.
