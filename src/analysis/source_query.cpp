@@ -8,7 +8,7 @@ namespace stride::analysis {
 namespace {
 
 [[noreturn]] void refuse_query(const char *detail, const char *hint) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the rows of source_query cannot be saved"),
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the rows of the source cannot be saved"),
                     errdetail("%s", detail), errhint("%s", hint)));
     pg_unreachable();
 }
@@ -45,21 +45,21 @@ void require_storable(TupleDesc columns) {
         const char *name = NameStr(column->attname);
         if (strcmp(name, "?column?") == 0)
             ereport(ERROR, (errcode(ERRCODE_INVALID_COLUMN_DEFINITION),
-                            errmsg("column %d of source_query has no name", i + 1), errhint("Name it with AS.")));
+                            errmsg("column %d of the source has no name", i + 1), errhint("Name it with AS.")));
         for (int j = 0; j < i; j++)
             if (strcmp(name, NameStr(TupleDescAttr(columns, j)->attname)) == 0)
                 ereport(ERROR,
-                        (errcode(ERRCODE_DUPLICATE_COLUMN), errmsg("source_query gives the column \"%s\" twice", name),
+                        (errcode(ERRCODE_DUPLICATE_COLUMN), errmsg("the source gives the column \"%s\" twice", name),
                          errhint("Give each column a name of its own with AS.")));
         if (SystemAttributeByName(name) != nullptr)
             ereport(ERROR,
                     (errcode(ERRCODE_DUPLICATE_COLUMN),
-                     errmsg("column \"%s\" of source_query has the name of a system column", name),
+                     errmsg("column \"%s\" of the source has the name of a system column", name),
                      errdetail("Its rows are walked as those of a table, which has a system column of this name."),
                      errhint("Give the column another name with AS.")));
         if (get_typtype(column->atttypid) == TYPTYPE_PSEUDO)
             ereport(ERROR, (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-                            errmsg("column \"%s\" of source_query has the pseudo-type %s", name,
+                            errmsg("column \"%s\" of the source has the pseudo-type %s", name,
                                    format_type_be(column->atttypid)),
                             errhint("Cast it to a type that a table can have.")));
     }
