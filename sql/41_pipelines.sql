@@ -109,6 +109,8 @@ SELECT stride.submit_pipeline('days', source => 'orders', transform_query => 'SE
 SELECT stride.submit_pipeline('days', source => 'orders', transform_query => 'SELECT at AS day FROM orders'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('days', source => 'orders', transform_query => 'SELECT a.at AS day FROM chunk a, chunk b'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('days', source => 'orders', transform_query => 'WITH c AS (SELECT at FROM chunk) SELECT a.at AS day FROM c AS a, c AS b'); \echo :SQLSTATE
+SELECT stride.submit_pipeline('days', source => 'orders', transform_query => 'SELECT (SELECT max(at) FROM chunk) AS day'); \echo :SQLSTATE
+SELECT stride.submit_pipeline('days', source => 'orders', transform_query => 'WITH c AS (TABLE chunk) SELECT day FROM days AS d WHERE EXISTS (SELECT FROM c)'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('days', source => 'orders', transform_query => 'WITH chunk AS (SELECT 1) SELECT 1 FROM chunk'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('days', source => 'orders', transform_query => 'SELECT at AS day, nowhere AS name FROM chunk'); \echo :SQLSTATE
 SELECT stride.submit_pipeline('days', source => 'orders', transform_query => 'SELECT at AS day, at AS day FROM chunk'); \echo :SQLSTATE

@@ -2,6 +2,7 @@
 // Regime: pg.
 #include "pipeline/compile.hpp"
 
+#include "analysis/analysis.hpp"
 #include "job/function_version.hpp"
 #include "pipeline/shape.hpp"
 #include "pipeline/source.hpp"
@@ -27,20 +28,25 @@ void check_arguments(const Arguments &arguments) {
                  errhint("Use \"keep\" or \"rebuild\".")));
 }
 
+void require_chunk_in_from(Query *query, Oid source) {
+    ListCell *cell;
+    foreach (cell, analysis::candidates(query)) {
+        const RangeTblEntry *entry = analysis::entry_of(*static_cast<analysis::Candidate *>(lfirst(cell)));
+        if (entry->relid == source && strcmp(entry->eref->aliasname, driver_alias) == 0) return;
+    }
+    refuse_query("It reads the relation chunk in an expression only, or in a WITH query that its FROM does not read.",
+                 "Write SELECT .. FROM chunk.");
+}
+
 // The user's SELECT by itself, over the relation chunk, for the names of its columns and for what kind of query it is.
 Query *analyse_user_query(const Shape &shape, const analysis::Texts &texts) {
     SelectStmt *over = select(list_make1(target(whole_row("q"), nullptr)), subquery(shape.query, "q"));
     over->withClause = with(chunk_name, reinterpret_cast<Node *>(select_chunk(shape)));
     RawStmt *raw = makeNode(RawStmt);
     raw->stmt = reinterpret_cast<Node *>(over);
-    const Query *query = analysis::analyse_raw({raw, texts});
+    Query *query = analysis::analyse_raw({raw, texts});
+    require_chunk_in_from(query, RelationGetRelid(shape.source));
     return linitial_node(RangeTblEntry, query->rtable)->subquery;
-}
-
-[[noreturn]] void refuse_query(const char *detail, const char *hint) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("transform_query cannot be run in chunks"),
-                    errdetail("%s", detail), errhint("%s", hint)));
-    pg_unreachable();
 }
 
 void judge_user_query(const Query *query, const Shape &shape) {

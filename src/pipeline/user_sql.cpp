@@ -40,12 +40,6 @@ bool count_references(Node *node, void *context) {
 #endif
 }
 
-[[noreturn]] void refuse_query(const char *detail, const char *hint) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("transform_query cannot be run in chunks"),
-                    errdetail("%s", detail), errhint("%s", hint)));
-    pg_unreachable();
-}
-
 void require_one_chunk(SelectStmt *query) {
     References references = {0, false};
     (void)count_references(reinterpret_cast<Node *>(query), &references);
@@ -129,6 +123,12 @@ UserSql parse_user_sql(const char *transform_query, const char *update_set) {
     parsed.texts.start[slot] = before + static_cast<int>(strlen(update_prefix));
     parsed.texts.whole = psprintf("%s%s%s", parsed.texts.whole, update_prefix, update_set);
     return parsed;
+}
+
+void refuse_query(const char *detail, const char *hint) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("transform_query cannot be run in chunks"),
+                    errdetail("%s", detail), errhint("%s", hint)));
+    pg_unreachable();
 }
 
 analysis::Parsed parse_source_query(const char *text) {

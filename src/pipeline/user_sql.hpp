@@ -21,6 +21,9 @@ struct UserSql {
 // read not at all, more than once, or by a WITH query of that name.
 UserSql parse_user_sql(const char *transform_query, const char *update_set);
 
+// Raises 0A000 for a transform_query that is understood, but not for chunks.
+[[noreturn]] void refuse_query(const char *detail, const char *hint);
+
 // A source_query: one SELECT, VALUES or TABLE.  Raises as above.
 analysis::Parsed parse_source_query(const char *text);
 
