@@ -11,6 +11,7 @@
 #include "catalog/job.hpp"
 #include "catalog/reject.hpp"
 #include "catalog/request.hpp"
+#include "settings/json_object.hpp"
 #include "settings/settings.hpp"
 #include "pg/fixed.hpp"
 #include "shared/wakeup.hpp"
@@ -201,28 +202,6 @@ Datum steer(FunctionCallInfo fcinfo, const char *action, std::optional<JobState>
     return CStringGetTextDatum(core::name(asked_for(*next)));
 }
 
-void push(JsonbParseState **state, const char *name, JsonbValue *value) {
-    JsonbValue key;
-    key.type = jbvString;
-    key.val.string.val = const_cast<char *>(name);
-    key.val.string.len = static_cast<int>(strlen(name));
-    (void)pushJsonbValue(state, WJB_KEY, &key);
-    (void)pushJsonbValue(state, WJB_VALUE, value);
-}
-
-void push_number(JsonbParseState **state, const char *name, Numeric number) {
-    JsonbValue value;
-    value.type = jbvNumeric;
-    value.val.numeric = number;
-    push(state, name, &value);
-}
-
-void push_object(JsonbParseState **state, const char *name, Jsonb *object) {
-    JsonbValue value;
-    JsonbToJsonbValue(object, &value);
-    push(state, name, &value);
-}
-
 // The arguments of stride.alter.
 enum AlterArgument : int { with_workers = 1, with_chunk_rows, with_settings, with_reject_limit, with_reject_percent };
 
@@ -230,15 +209,15 @@ bool is_given(FunctionCallInfo fcinfo, AlterArgument argument) {
     return !PG_ARGISNULL(argument);
 }
 
-void push_limits(JsonbParseState **state, FunctionCallInfo fcinfo, const catalog::Job &job) {
+void put_limits(settings::JsonObject *arguments, FunctionCallInfo fcinfo, const catalog::Job &job) {
     if (is_given(fcinfo, with_reject_limit)) {
         settings::check_reject_limit(PG_GETARG_INT64(with_reject_limit));
-        push_number(state, "reject_limit", int64_to_numeric(PG_GETARG_INT64(with_reject_limit)));
+        arguments->put_number("reject_limit", int64_to_numeric(PG_GETARG_INT64(with_reject_limit)));
     }
     if (is_given(fcinfo, with_reject_percent)) {
         settings::check_reject_percent(
             DatumGetFloat8(DirectFunctionCall1(numeric_float8, PG_GETARG_DATUM(with_reject_percent))));
-        push_number(state, "reject_percent", PG_GETARG_NUMERIC(with_reject_percent));
+        arguments->put_number("reject_percent", PG_GETARG_NUMERIC(with_reject_percent));
     }
     if ((is_given(fcinfo, with_reject_limit) || is_given(fcinfo, with_reject_percent)) &&
         strcmp(job.on_error, "skip") != 0)
@@ -256,20 +235,19 @@ Jsonb *altered(FunctionCallInfo fcinfo, const catalog::Job &job, const Outlook &
     if (!any)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("nothing to alter"),
                         errhint("Give workers, chunk_rows, settings, reject_limit or reject_percent.")));
-    JsonbParseState *state = nullptr;
-    (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    settings::JsonObject arguments;
     if (is_given(fcinfo, with_workers)) {
         settings::check_workers(PG_GETARG_INT32(with_workers));
-        push_number(&state, "workers", int64_to_numeric(PG_GETARG_INT32(with_workers)));
+        arguments.put_number("workers", int64_to_numeric(PG_GETARG_INT32(with_workers)));
     }
     if (is_given(fcinfo, with_chunk_rows)) {
         settings::check_chunk_rows(PG_GETARG_INT32(with_chunk_rows));
-        push_number(&state, "chunk_rows", int64_to_numeric(PG_GETARG_INT32(with_chunk_rows)));
+        arguments.put_number("chunk_rows", int64_to_numeric(PG_GETARG_INT32(with_chunk_rows)));
     }
     if (is_given(fcinfo, with_settings))
-        push_object(&state, "settings", settings::check_settings(PG_GETARG_JSONB_P(with_settings), outlook.settings));
-    push_limits(&state, fcinfo, job);
-    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+        arguments.put_json("settings", settings::check_settings(PG_GETARG_JSONB_P(with_settings), outlook.settings));
+    put_limits(&arguments, fcinfo, job);
+    return arguments.finish();
 }
 
 // As at submission: the next run of a stream would begin anew.

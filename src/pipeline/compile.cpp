@@ -7,6 +7,7 @@
 #include "pipeline/shape.hpp"
 #include "pipeline/source.hpp"
 #include "pipeline/tree.hpp"
+#include "settings/json_object.hpp"
 #include "walk/block.hpp"
 #include "walk/plan.hpp"
 
@@ -93,38 +94,25 @@ void refuse_lossy_delete(const Shape &shape) {
              errhint("Declare the function to return SETOF the target's row type.")));
 }
 
-void put(JsonbParseState **state, const char *key, const char *value) {
-    if (value == nullptr) return;
-    JsonbValue item = {};
-    item.type = jbvString;
-    item.val.string.val = const_cast<char *>(key);
-    item.val.string.len = static_cast<int>(strlen(key));
-    (void)pushJsonbValue(state, WJB_KEY, &item);
-    item.val.string.val = const_cast<char *>(value);
-    item.val.string.len = static_cast<int>(strlen(value));
-    (void)pushJsonbValue(state, WJB_VALUE, &item);
-}
-
 char *array_text(ArrayType *names) {
     return names == nullptr ? nullptr : OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(names));
 }
 
 // The arguments as they were given: what makes two submissions without a name the same one.
 Jsonb *describe(const Arguments &arguments, const Source &source, const Shape &shape) {
-    JsonbParseState *state = nullptr;
-    (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-    put(&state, "target", qualified_name(shape.target));
-    put(&state, "source", source.name);
-    put(&state, "source_query", arguments.source_query);
-    put(&state, "transform", arguments.transform);
-    put(&state, "transform_query", arguments.transform_query);
-    put(&state, "on_conflict", arguments.on_conflict);
-    put(&state, "conflict_columns", array_text(arguments.conflict_columns));
-    put(&state, "update_columns", array_text(arguments.update_columns));
-    put(&state, "update_set", arguments.update_set);
-    put(&state, "delete_source", arguments.delete_source ? "true" : "false");
-    put(&state, "indexes", arguments.indexes);
-    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+    settings::JsonObject given;
+    given.put_text("target", qualified_name(shape.target));
+    given.put_text("source", source.name);
+    given.put_text("source_query", arguments.source_query);
+    given.put_text("transform", arguments.transform);
+    given.put_text("transform_query", arguments.transform_query);
+    given.put_text("on_conflict", arguments.on_conflict);
+    given.put_text("conflict_columns", array_text(arguments.conflict_columns));
+    given.put_text("update_columns", array_text(arguments.update_columns));
+    given.put_text("update_set", arguments.update_set);
+    given.put_text("delete_source", arguments.delete_source ? "true" : "false");
+    given.put_text("indexes", arguments.indexes);
+    return given.finish();
 }
 
 void add_columns(walk::Key *order, const walk::Key &key) {

@@ -2,6 +2,7 @@
 // Regime: pg.  Locks: none.
 #include <string_view>
 
+#include "settings/json_object.hpp"
 #include "settings/table.hpp"
 
 namespace stride::settings {
@@ -212,21 +213,14 @@ JsonbValue *value_of(Jsonb *object, const char *key) {
 
 Jsonb *check_settings(Jsonb *given, Jsonb *base) {
     if (given != nullptr) check_given(given, base != nullptr);
-    JsonbParseState *state = nullptr;
-    (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    JsonObject checked;
     for (const Entry &entry : settings_table()) {
         if (!entry.of_job) continue;
         JsonbValue *value = value_of(given, entry.key());
         if (value == nullptr) value = value_of(base, entry.key());
-        if (value == nullptr || value->type == jbvNull) continue;
-        JsonbValue key;
-        key.type = jbvString;
-        key.val.string.val = const_cast<char *>(entry.key());
-        key.val.string.len = static_cast<int>(strlen(entry.key()));
-        (void)pushJsonbValue(&state, WJB_KEY, &key);
-        (void)pushJsonbValue(&state, WJB_VALUE, value);
+        if (value != nullptr && value->type != jbvNull) checked.put(entry.key(), value);
     }
-    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+    return checked.finish();
 }
 
 void check_workers(int workers) {

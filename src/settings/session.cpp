@@ -2,6 +2,7 @@
 // Regime: pg.  Runs no user code but the check hooks of settings.
 #include "settings/session.hpp"
 
+#include "settings/json_object.hpp"
 #include "settings/settings.hpp"
 
 namespace stride::settings {
@@ -23,19 +24,9 @@ constexpr const char *always_captured[] = {"search_path",
                                            "xmloption",
                                            "row_security"};
 
-void push(JsonbParseState **state, JsonbIteratorToken token, const char *text) {
-    JsonbValue value;
-    value.type = jbvString;
-    value.val.string.val = const_cast<char *>(text);
-    value.val.string.len = static_cast<int>(strlen(text));
-    (void)pushJsonbValue(state, token, &value);
-}
-
-void capture(JsonbParseState **state, const char *name) {
+void capture(JsonObject *session, const char *name) {
     const char *value = GetConfigOption(name, true, false);
-    if (value == nullptr) return;
-    push(state, WJB_KEY, name);
-    push(state, WJB_VALUE, pstrdup(value));
+    if (value != nullptr) session->put_text(name, pstrdup(value));
 }
 
 // Custom settings of the session, and defaults of ours that the role or the database brought: the scheduler, too, is to
@@ -48,10 +39,9 @@ bool is_session_custom(const config_generic *setting) {
 } // namespace
 
 Jsonb *capture_session() {
-    JsonbParseState *state = nullptr;
-    (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    JsonObject session;
     for (const char *name : always_captured)
-        capture(&state, name);
+        capture(&session, name);
 #if PG_VERSION_NUM >= 160000
     int count;
     config_generic **settings = get_guc_variables(&count);
@@ -60,8 +50,8 @@ Jsonb *capture_session() {
     config_generic **settings = get_guc_variables();
 #endif
     for (int i = 0; i < count; i++)
-        if (is_session_custom(settings[i])) capture(&state, settings[i]->name);
-    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+        if (is_session_custom(settings[i])) capture(&session, settings[i]->name);
+    return session.finish();
 }
 
 void replay_session(Jsonb *captured) {
