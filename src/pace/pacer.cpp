@@ -44,11 +44,10 @@ Hold check_vacuum(const Pacer &pacer, const Settings &settings, const shared::Si
     if (!settings.pause_for_vacuum) return nothing;
     if (is_lost(pacer, signals.activity_read_at)) return hold_for_lost("pause_for_vacuum", "what vacuum does");
     for (int i = 0; i < signals.nvacuums; i++) {
-        if (signals.vacuums[i].database != MyDatabaseId) continue;
-        for (const Oid relation : pacer.relations)
-            if (OidIsValid(relation) && relation == signals.vacuums[i].relation)
-                return Hold{psprintf("pause_for_vacuum: a vacuum prevents wraparound in table %u", relation),
-                            signal_look_ms};
+        const shared::VacuumedRelation &vacuum = signals.vacuums[i];
+        if (vacuum.database == MyDatabaseId && list_member_oid(pacer.relations, vacuum.relation))
+            return Hold{psprintf("pause_for_vacuum: a vacuum prevents wraparound in table %u", vacuum.relation),
+                        signal_look_ms};
     }
     return nothing;
 }
@@ -179,14 +178,22 @@ void begin(Pacer *pacer, const catalog::Job &job, shared::WorkerSlot *slot, Memo
     pacer->memory = AllocSetContextCreate(memory, "pg_stride pace", ALLOCSET_SMALL_SIZES);
     pacer->started_at = pg::now();
     pacer->wal_counted = pgWalUsage.wal_bytes;
-    int count = 0;
-    for (const Oid relation : {job.source, job.target}) {
-        HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+}
+
+void watch(Pacer *pacer, const List *tables) {
+    MemoryContext previous = MemoryContextSwitchTo(MemoryContextGetParent(pacer->memory));
+    list_free(pacer->relations);
+    pacer->relations = NIL;
+    ListCell *cell;
+    foreach (cell, tables) {
+        HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(cell)));
         if (!HeapTupleIsValid(tuple)) continue;
-        pacer->relations[count++] = relation;
-        pacer->relations[count++] = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->reltoastrelid;
+        const Oid toast = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->reltoastrelid;
         ReleaseSysCache(tuple);
+        pacer->relations = lappend_oid(pacer->relations, lfirst_oid(cell));
+        if (OidIsValid(toast)) pacer->relations = lappend_oid(pacer->relations, toast);
     }
+    MemoryContextSwitchTo(previous);
 }
 
 Hold look(Pacer *pacer, const settings::Settings &settings, int64 wanted, int64 *granted) {

@@ -13,7 +13,7 @@ struct Pacer {
     shared::WorkerSlot *slot = nullptr;
     shared::JobPace *job = nullptr;
     MemoryContext memory = nullptr;   // reset at each look
-    Oid relations[4] = {};            // source, target and what they keep out of line; InvalidOid = none
+    List *relations = NIL;            // tables that a vacuum holds the job for, and what they keep out of line
     TimestampTz started_at = 0;       // what was read before says nothing of a signal being lost
     TimestampTz standbys_seen_at = 0; // when all that were named were there
     TimestampTz chunk_ended_at = 0;   // of the last chunk, 0 = none
@@ -23,6 +23,9 @@ struct Pacer {
 
 // `memory` is the parent of the pacer's own context.  The caller is in a transaction.
 void begin(Pacer *pacer, const catalog::Job &job, shared::WorkerSlot *slot, MemoryContext memory);
+
+// The tables of the job, without views.  The caller is in a transaction.
+void watch(Pacer *pacer, const List *tables);
 
 // What holds the next chunk.
 struct Hold {

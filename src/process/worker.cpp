@@ -5,6 +5,7 @@
 
 #include "process/worker.hpp"
 
+#include "analysis/statement.hpp"
 #include "bridge/attempt.hpp"
 #include "settings/settings.hpp"
 #include "core/chunk_sizer.hpp"
@@ -180,6 +181,15 @@ void plan_job(const Worker &worker) {
     }
 }
 
+// The source and the target with their partitions, and what is beneath a target that is a view.
+List *tables_in_work(const catalog::Job &job) {
+    List *tables = NIL;
+    for (const Oid relation : {job.source, job.target})
+        if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
+            tables = list_concat(tables, analysis::written_relations(relation, true));
+    return tables;
+}
+
 // The work of a chunk of the job, in the current memory context.
 chunk::Work *chunk_work(const Worker &worker) {
     if (worker.job->retry_of != 0)
@@ -201,6 +211,7 @@ ErrorData *try_to_plan(Worker *worker) {
         pg::begin_transaction();
         MemoryContextSwitchTo(worker->chunk_memory);
         pipeline::check_transform(job);
+        pace::watch(&worker->pacer, tables_in_work(job));
         if (!catalog::has_plan(job.job_id)) {
             if (!job::is_stream(job)) save_source_if_any(worker);
             if (catalog::rebuilds_indexes(job)) {

@@ -115,18 +115,24 @@ $job = submit(max_active_backends => 1);
 goes_on($job, 'a waiting session');
 $waiter->stop;
 
-# A vacuum to prevent wraparound that waits for the table.
+# A vacuum to prevent wraparound that waits for the table, which is also a partition beneath a view.
+$node->sql('CREATE TABLE parts (LIKE t) PARTITION BY LIST (id); ALTER TABLE parts ATTACH PARTITION t DEFAULT; CREATE VIEW of_parts AS TABLE parts;'
+	  . 'CREATE TABLE seeds AS SELECT -id AS id FROM t; ALTER TABLE seeds ADD PRIMARY KEY (id)');
+my $t = $node->sql("SELECT 't'::regclass::oid");
 $node->sql("DO 'BEGIN FOR i IN 1 .. 101000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END'");
 my $locker = $node->background_psql('postgres');
 $locker->query_safe('BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE');
 $node->reconfigure('autovacuum', 'on');
 $node->wait_until("SELECT count(*) > 0 FROM pg_locks WHERE relation = 't'::regclass AND NOT granted", 'a vacuum waits');
 $job = submit(pause_for_vacuum => 'true');
+my $through = $node->submit('INSERT INTO of_parts SELECT id, 0 FROM seeds',
+	chunk_rows => 10, settings => q{'{"pause_for_vacuum": true, "max_rows_per_second": 200}'});
 my $heedless = submit();
-is_held($job, '^pause_for_vacuum: a vacuum prevents wraparound in table', 'vacuum');
+is_held($_, "^pause_for_vacuum: a vacuum prevents wraparound in table $t", 'vacuum') for $job, $through;
 goes_on($heedless, 'a job that does not look');
 $locker->quit;
-goes_on($job, 'vacuum');
+goes_on($_, 'vacuum') for $job, $through;
+$node->sql('DELETE FROM t WHERE id < 0');
 $node->reconfigure('autovacuum', 'off');
 
 # The virtual clock: a window that opens in two hours, a run of an hour.
