@@ -122,6 +122,20 @@ RESET ROLE;
 SELECT (SELECT count(*) FROM source WHERE id <= 300) AS stayed, (SELECT count(*) FROM source WHERE id > 300) AS others, count(*) AS moved
 FROM target;
 
+-- A query needs the right to the columns that it reads, and no others; one that reads none moves rows as well.
+REVOKE SELECT ON source FROM regress_stride_mover;
+GRANT SELECT (id, part) ON source TO regress_stride_mover;
+SET ROLE regress_stride_mover;
+SELECT stride.submit_pipeline('target', source => 'source', delete_source => true, transform_query => 'SELECT c.id, c::text AS note FROM chunk AS c');
+CALL stride.run_pipeline('target', source => 'source', delete_source => true, chunk_rows => 83,
+                         transform_query => 'SELECT c.id, 7 AS part FROM chunk AS c');
+RESET ROLE;
+SELECT (SELECT count(*) FROM source WHERE id <= 300) AS stayed, (SELECT count(*) FROM source WHERE id > 300) AS others, count(*) AS moved
+FROM target WHERE part = 7;
+CREATE TABLE counted (one int, at timestamptz DEFAULT now());
+CALL stride.run_pipeline('counted', source => 'target', delete_source => true, transform_query => 'SELECT 1 AS one FROM chunk');
+SELECT count(*) FROM counted;
+
 -- What would lose rows is refused.
 \pset format unaligned
 \pset tuples_only on

@@ -9,12 +9,12 @@ namespace stride::pg {
 using Walker = bool (*)(Node *node, void *context);
 using Mutator = Node *(*)(Node *node, void *context);
 
-inline bool walk_query(Query *query, Walker walker, void *context) {
+inline bool walk_query(Query *query, Walker walker, void *context, int flags = 0) {
 #if PG_VERSION_NUM >= 160000
-    return query_tree_walker(query, walker, context, 0);
+    return query_tree_walker(query, walker, context, flags);
 #else
     using Untyped = bool (*)();
-    return query_tree_walker(query, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(walker)), context, 0);
+    return query_tree_walker(query, reinterpret_cast<Untyped>(reinterpret_cast<void (*)()>(walker)), context, flags);
 #endif
 }
 

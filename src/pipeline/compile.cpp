@@ -4,6 +4,7 @@
 
 #include "analysis/analysis.hpp"
 #include "job/function_version.hpp"
+#include "pipeline/chunk_columns.hpp"
 #include "pipeline/shape.hpp"
 #include "pipeline/source.hpp"
 #include "pipeline/tree.hpp"
@@ -39,14 +40,16 @@ void require_chunk_in_from(Query *query, Oid source) {
                  "Write SELECT .. FROM chunk.");
 }
 
-// The user's SELECT by itself, over the relation chunk, for the names of its columns and for what kind of query it is.
-Query *analyse_user_query(const Shape &shape, const analysis::Texts &texts) {
-    SelectStmt *over = select(list_make1(target(whole_row("q"), nullptr)), subquery(shape.query, "q"));
-    over->withClause = with(chunk_name, reinterpret_cast<Node *>(select_chunk(shape)));
+// The user's SELECT by itself, over the relation chunk, for the names of its columns and for what kind of query it is;
+// chunk then has the columns that it reads.
+Query *analyse_user_query(Shape *shape, const analysis::Texts &texts) {
+    SelectStmt *over = select(list_make1(target(whole_row("q"), nullptr)), subquery(shape->query, "q"));
+    over->withClause = with(chunk_name, reinterpret_cast<Node *>(select_chunk(*shape)));
     RawStmt *raw = makeNode(RawStmt);
     raw->stmt = reinterpret_cast<Node *>(over);
     Query *query = analysis::analyse_raw({raw, texts});
-    require_chunk_in_from(query, RelationGetRelid(shape.source));
+    require_chunk_in_from(query, RelationGetRelid(shape->source));
+    shape->columns = read_columns(query, shape->columns);
     return linitial_node(RangeTblEntry, query->rtable)->subquery;
 }
 
@@ -68,7 +71,7 @@ void choose_columns(Shape *shape, const UserSql &user, const char *transform_nam
     List *given;
     const char *giver;
     if (shape->query != nullptr) {
-        const Query *query = analyse_user_query(*shape, user.texts);
+        const Query *query = analyse_user_query(shape, user.texts);
         judge_user_query(query, *shape);
         given = query_columns(query);
         giver = "transform_query";

@@ -218,9 +218,10 @@ Rows moved_rows(const Shape &shape) {
 }
 
 Rows query_rows(const Shape &shape) {
-    Node *chunk = shape.deletes_source
-                      ? as_node(delete_driver(shape, list_make1(target(whole_row(driver_alias), nullptr))))
-                      : as_node(select_chunk(shape));
+    // RETURNING has to name something.
+    List *returning =
+        shape.columns == NIL ? list_make1(target(null_value(), "nothing")) : columns(driver_alias, shape.columns);
+    Node *chunk = shape.deletes_source ? as_node(delete_driver(shape, returning)) : as_node(select_chunk(shape));
     SelectStmt *query =
         shape.picks_columns ? select(columns("q", shape.written), subquery(shape.query, "q")) : shape.query;
     return {query, with(chunk_name, chunk)};
@@ -263,9 +264,7 @@ OnConflictClause *build_conflict(const Shape &shape) {
 } // namespace
 
 SelectStmt *select_chunk(const Shape &shape) {
-    List *everything =
-        shape.saved ? columns(driver_alias, shape.columns) : list_make1(target(whole_row(driver_alias), nullptr));
-    return select(everything, source_item(shape));
+    return select(columns(driver_alias, shape.columns), source_item(shape));
 }
 
 RawStmt *build_insert(const Shape &shape) {

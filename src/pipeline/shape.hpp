@@ -14,7 +14,7 @@ constexpr const char *driver_alias = "chunk";
 
 struct Shape {
     Relation source; // the table, or the work table
-    List *columns;   // List of char *: those of it that transforms see
+    List *columns;   // List of char *: those of it that the transform sees
     bool saved;      // it is a work table: what transforms see is not its row, but a row of these columns
     Relation target;
     List *written;             // List of char *: the columns inserted, in the order in which the transform gives them

@@ -131,6 +131,7 @@ my @changes = (
 	[ $copied, 'TRUNCATE t', 100, { pipeline => 'query', result => $ids } ],
 	[ $moved, 'TRUNCATE t', qr/55000 .*was truncated/, { pipeline => 'move' } ],
 	[ $moved, 'ALTER TABLE others ADD FOREIGN KEY (id) REFERENCES t; INSERT INTO others VALUES (50)', qr/23503 .*others/, { pipeline => 'move' } ],
+	[ $moved, 'ALTER TABLE t DROP COLUMN note, ALTER mood TYPE text', 100, { pipeline => 'move', result => $ids } ],
 	[ $moved, 'ALTER TABLE t ADD above integer REFERENCES t ON DELETE CASCADE', qr/0A000 .*foreign key of \S*t deletes/, { pipeline => 'move' } ],
 	[ $moved, q{CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF old.id = 50 THEN RETURN null; END IF; RETURN old; END';
 		CREATE TRIGGER stay BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION stay()}, '99 moved, 1 left',
