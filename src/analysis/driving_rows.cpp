@@ -1,5 +1,8 @@
-// The driving rows of a statement as a query of their own, which finds them without doing anything with them.
+// The driving rows of a statement: found again in what workers run, cut to a range, and as a query of their own, which
+// finds them without doing anything with them.
 // Regime: pg.  Locks: none beyond those of parse analysis.  May not execute anything.
+#include <cstring>
+
 #include "analysis/analysis.hpp"
 
 namespace stride::analysis {
@@ -42,6 +45,50 @@ void ask_for_select(Query *query, int rtindex) {
 }
 
 } // namespace
+
+RangeTblEntry *entry_of(const Driver &driver) {
+    RangeTblEntry *entry = entry_at(driver.level, driver.rtindex);
+    return entry->rtekind == RTE_SUBQUERY ? entry_at(entry->subquery, 1) : entry;
+}
+
+Driver find_driver(Query *query, Oid source, const char *source_alias) {
+    Driver driver = {nullptr, 0};
+    int count = 0;
+    ListCell *cell;
+    foreach (cell, candidates(query)) {
+        const Candidate *candidate = static_cast<Candidate *>(lfirst(cell));
+        const RangeTblEntry *rte = entry_of(*candidate);
+        if (rte->relid != source || std::strcmp(rte->eref->aliasname, source_alias) != 0) continue;
+        driver = Driver{candidate->level, candidate->rtindex};
+        count++;
+    }
+    if (count != 1)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the table that drives the statement is no longer what it was"),
+                        errdetail("The statement refers to the table with OID %u as \"%s\" in %d places.", source,
+                                  source_alias, count),
+                        errhint("Give the table its name back and resume the job, or submit the statement again.")));
+    return driver;
+}
+
+Driver find_deleted(Query *query, const Driver &driver) {
+    ListCell *cell;
+    foreach (cell, query->cteList) {
+        Query *level = castNode(Query, lfirst_node(CommonTableExpr, cell)->ctequery);
+        if (level->commandType == CMD_DELETE && (level != driver.level || level->resultRelation != driver.rtindex))
+            return Driver{level, level->resultRelation};
+    }
+    return Driver{nullptr, 0};
+}
+
+void add_range(Query *query, const Driver &driver, Node *qual) {
+    if (query->commandType == CMD_MERGE && driver.level == query) {
+        filter_source(query, driver.rtindex, qual);
+    } else {
+        driver.level->jointree->quals = make_and_qual(driver.level->jointree->quals, qual);
+        driver.level->hasSubLinks = driver.level->hasSubLinks || checkExprHasSubLink(qual);
+    }
+}
 
 bool stands_alone(Query *query) {
     ListCell *cell;
