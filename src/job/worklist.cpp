@@ -15,7 +15,7 @@
 namespace stride::job {
 namespace {
 
-constexpr int64 most_keys = 100'000; // a chunk: they are held in memory, as constants of its plan
+constexpr int64 most_keys = 4'000; // a chunk: they are held in memory, as constants of its plan and in hash tables of it
 
 // Less than this is walked as fast as it is looked through.
 constexpr double least_rows = 100'000;
