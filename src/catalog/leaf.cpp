@@ -15,12 +15,10 @@ constinit pg::FixedStatement insert_row = {
     nullptr};
 
 constinit pg::FixedStatement select_one = {
-    "SELECT " LEAF_COLUMNS
-    ", (SELECT array_agg(a.relation ORDER BY a.relation) FROM stride_catalog.leaf AS a WHERE a.job_id = $1)"
-    " FROM stride_catalog.leaf WHERE job_id = $1 AND leaf = $2",
-    2,
-    {INT8OID, INT4OID},
-    nullptr};
+    "SELECT " LEAF_COLUMNS " FROM stride_catalog.leaf WHERE job_id = $1 AND leaf = $2", 2, {INT8OID, INT4OID}, nullptr};
+
+constinit pg::FixedStatement select_relations = {
+    "SELECT array_agg(relation ORDER BY relation) FROM stride_catalog.leaf WHERE job_id = $1", 1, {INT8OID}, nullptr};
 
 constinit pg::FixedStatement select_all = {
     "SELECT " LEAF_COLUMNS " FROM stride_catalog.leaf WHERE job_id = $1 ORDER BY leaf", 1, {INT8OID}, nullptr};
@@ -60,17 +58,21 @@ void insert_leaf(int64 job_id, const Leaf &leaf) {
                                pg::arg_text(leaf.shape), pg::arg_int64(static_cast<int64>(leaf.locked_xid))});
 }
 
-LeafInTree find_leaf(int64 job_id, int32 leaf) {
-    LeafInTree found = {};
-    const uint64 rows =
-        pg::read_fixed(select_one, {pg::arg_int64(job_id), pg::arg_int32(leaf)}, [&](const pg::Row &row) {
-            found = LeafInTree{leaf_of(row), row.array(11)};
-        });
+Leaf find_leaf(int64 job_id, int32 leaf) {
+    Leaf found = {};
+    const uint64 rows = pg::read_fixed(select_one, {pg::arg_int64(job_id), pg::arg_int32(leaf)},
+                                       [&](const pg::Row &row) { found = leaf_of(row); });
     if (rows == 0)
         ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
                         errmsg("job %lld has no table number %d", static_cast<long long>(job_id), leaf),
                         errhint("Submit the job again.")));
     return found;
+}
+
+ArrayType *leaf_relations(int64 job_id) {
+    ArrayType *relations = nullptr;
+    pg::read_fixed(select_relations, {pg::arg_int64(job_id)}, [&](const pg::Row &row) { relations = row.array(1); });
+    return relations;
 }
 
 List *leaves_of(int64 job_id) {

@@ -22,12 +22,11 @@ struct Leaf {
 
 void insert_leaf(int64 job_id, const Leaf &leaf);
 
-// One leaf, with the relations of all leaves of the job, ascending; raises XX001 if it is not there.
-struct LeafInTree {
-    Leaf leaf;
-    ArrayType *all; // oid[]
-};
-LeafInTree find_leaf(int64 job_id, int32 leaf);
+// One leaf; raises XX001 if it is not there.
+Leaf find_leaf(int64 job_id, int32 leaf);
+
+// The relations of all leaves of a job that is planned, ascending: oid[].
+ArrayType *leaf_relations(int64 job_id);
 
 // All leaves of a job, by number: List of Leaf *.  NIL before it is planned.
 List *leaves_of(int64 job_id);

@@ -9,6 +9,7 @@
 #include "job/block_walk.hpp"
 #include "job/leaves.hpp"
 #include "job/row_data.hpp"
+#include "pg/session.hpp"
 #include "sink/bulk.hpp"
 #include "sink/statement.hpp"
 #include "walk/spool.hpp"
@@ -47,6 +48,23 @@ void require_all_written(const catalog::Job &job, const sink::Written &written) 
                     errmsg("a trigger of the target %s kept rows out of it, which delete_source would delete",
                            job.target_name),
                     errhint("Leave these rows out by a transform, or submit the pipeline without delete_source.")));
+}
+
+// That a target was no perishable one when the session had heard of so many changes.
+struct Durable {
+    Oid target;
+    uint64 changes; // pg::table_changes()
+    bool operator==(const Durable &) const = default;
+};
+constinit Durable known_durable = {};
+
+// ALTER TABLE .. SET UNLOGGED takes effect at the next crash, after which nobody could tell what the target has lost.  Its
+// partitions, which may be thousands, are looked at again only after a table of the database has changed.
+void require_durable(Oid target) {
+    const Durable now = {target, pg::table_changes()};
+    if (now == known_durable) return;
+    analysis::refuse_perishable_target(target, false);
+    known_durable = now;
 }
 
 chunk::Outcomes run_by_executor(const catalog::Job &job, PlannedStmt *planned, QueryEnvironment *environment,
@@ -105,18 +123,16 @@ void ChunkStatement::lock_and_check(const catalog::Split &split) {
             raise_source_changed(job, psprintf("The table with OID %u no longer exists.", relation));
     }
     // A leaf after its parent, as everybody locks them.
-    const catalog::LeafInTree found = catalog::find_leaf(job.job_id, split.leaf);
-    if (walks_blocks(job)) stay_reader(found.leaf.relation);
-    LockRelationOid(found.leaf.relation, chunk_lock_mode(job, job.source));
+    const catalog::Leaf found = catalog::find_leaf(job.job_id, split.leaf);
+    if (walks_blocks(job)) stay_reader(found.relation);
+    LockRelationOid(found.relation, chunk_lock_mode(job, job.source));
     require_same_tree(job, found, settings);
     leaf = split.leaf;
-    key = require_same_key(job, found.leaf);
+    key = require_same_key(job, found);
     // None can come while the chunk's locks are there.
-    if (job.deletes_source) analysis::refuse_cascades(list_make1_oid(found.leaf.relation), job.source, job.target);
+    if (job.deletes_source) analysis::refuse_cascades(list_make1_oid(found.relation), job.source, job.target);
     require_transform_version(job);
-    // ALTER TABLE .. SET UNLOGGED takes effect at the next crash, after which nobody could tell what the target has
-    // lost.
-    if (OidIsValid(job.target)) analysis::refuse_perishable_target(job.target, settings.delivery_at_least_once);
+    if (OidIsValid(job.target) && !settings.delivery_at_least_once) require_durable(job.target);
 }
 
 chunk::Reach ChunkStatement::reach(ArrayType *position, ArrayType *upper, int64 limit) {

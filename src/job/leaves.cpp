@@ -5,6 +5,7 @@
 #include "job/block_walk.hpp"
 #include "catalog/split.hpp"
 #include "job/worklist.hpp"
+#include "pg/session.hpp"
 #include "walk/block.hpp"
 #include "walk/peek.hpp"
 
@@ -91,6 +92,49 @@ char *name_or_oid(Oid relation) {
     return get_rel_name(relation) != nullptr ? qualified_name(relation) : psprintf("with OID %u", relation);
 }
 
+[[noreturn]] void raise_new_table(const catalog::Job &job, Oid table) {
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+         errmsg("the tables of job %lld have changed since it was planned", static_cast<long long>(job.job_id)),
+         errdetail("The table %s has become part of %s, and would not be walked.", name_or_oid(table), job.source_name),
+         errhint("Go on without it by SELECT stride.alter(%lld, settings => '{\"new_partitions\": \"ignore\"}') and "
+                 "stride.resume(%lld), or cancel the job and submit the statement again.",
+                 static_cast<long long>(job.job_id), static_cast<long long>(job.job_id))));
+    pg_unreachable();
+}
+
+// Whether all tables that were planned are among these, ascending, of the source.  Raises 55000 if one of these was not
+// planned, unless it is ignored.
+bool holds_planned(const catalog::Job &job, List *tables, bool new_ignored) {
+    Datum *planned;
+    int count;
+    deconstruct_array(catalog::leaf_relations(job.job_id), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &planned, nullptr,
+                      &count);
+    int next = 0;
+    int found = 0;
+    ListCell *cell;
+    foreach (cell, tables) {
+        while (next < count && DatumGetObjectId(planned[next]) < lfirst_oid(cell))
+            next++;
+        if (next < count && DatumGetObjectId(planned[next]) == lfirst_oid(cell))
+            found++;
+        else if (!new_ignored)
+            raise_new_table(job, lfirst_oid(cell));
+    }
+    return found == count;
+}
+
+// That the source still had all tables of a job, and no others but those that its settings let pass, when the session had
+// heard of so many changes.
+struct WholeTree {
+    int64 job_id;
+    bool new_ignored;
+    uint64 changes; // pg::table_changes(); 0 = not known of any job
+    bool operator==(const WholeTree &) const = default;
+};
+constinit WholeTree known_whole = {};
+
 } // namespace
 
 char *qualified_name(Oid relation) {
@@ -145,37 +189,18 @@ List *find_leaves_of(const catalog::Job &job) {
     return find_leaves(source, whole, job.wanted_key);
 }
 
-void require_same_tree(const catalog::Job &job, const catalog::LeafInTree &found, const settings::Settings &settings) {
-    const catalog::Leaf &leaf = found.leaf;
+void require_same_tree(const catalog::Job &job, const catalog::Leaf &leaf, const settings::Settings &settings) {
     if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(leaf.relation)))
         raise_source_changed(job, psprintf("The table %s no longer exists.", leaf.relation_name));
     if (!leaf.in_tree) return;
+    // Asked before the tree is read: what changes meanwhile is looked at the next time.
+    const WholeTree now = {job.job_id, settings.new_partitions_ignored, pg::table_changes()};
+    if (now == known_whole) return;
     List *tables = tables_of(job.source, true, NoLock);
     if (!list_member_oid(tables, leaf.relation))
         raise_source_changed(job,
                              psprintf("The table %s is no longer part of %s.", leaf.relation_name, job.source_name));
-    if (settings.new_partitions_ignored) return;
-    Datum *planned;
-    int count;
-    deconstruct_array(found.all, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &planned, nullptr, &count);
-    // Both are ascending.
-    int next = 0;
-    ListCell *cell;
-    foreach (cell, tables) {
-        while (next < count && DatumGetObjectId(planned[next]) < lfirst_oid(cell))
-            next++;
-        if (next < count && DatumGetObjectId(planned[next]) == lfirst_oid(cell)) continue;
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("the tables of job %lld have changed since it was planned", static_cast<long long>(job.job_id)),
-             errdetail("The table %s has become part of %s, and would not be walked.", name_or_oid(lfirst_oid(cell)),
-                       job.source_name),
-             errhint(
-                 "Go on without it by SELECT stride.alter(%lld, settings => '{\"new_partitions\": \"ignore\"}') and "
-                 "stride.resume(%lld), or cancel the job and submit the statement again.",
-                 static_cast<long long>(job.job_id), static_cast<long long>(job.job_id))));
-    }
+    if (holds_planned(job, tables, settings.new_partitions_ignored)) known_whole = now;
 }
 
 walk::Key require_same_key(const catalog::Job &job, const catalog::Leaf &leaf) {
@@ -209,7 +234,7 @@ int compare_positions(int32 leaf, ArrayType *a, ArrayType *b, void *context) {
         return first < second ? -1 : first > second ? 1 : 0;
     }
     if (order->leaf != leaf) {
-        const catalog::Leaf found = catalog::find_leaf(order->job->job_id, leaf).leaf;
+        const catalog::Leaf found = catalog::find_leaf(order->job->job_id, leaf);
         LockRelationOid(found.relation, AccessShareLock);
         order->key = require_same_key(*order->job, found);
         order->leaf = leaf;

@@ -28,8 +28,9 @@ List *find_leaves(const Source &source, const PlannedStmt *whole, ArrayType *wan
 List *find_leaves_of(const catalog::Job &job);
 
 // Raises 55000 if the leaf is no longer part of the job's source, or if another table has become part of it (unless the
-// setting new_partitions lets it pass).
-void require_same_tree(const catalog::Job &job, const catalog::LeafInTree &leaf, const settings::Settings &settings);
+// setting new_partitions lets it pass).  The tree, which may have thousands of tables, is read again only after one of the
+// database has changed.
+void require_same_tree(const catalog::Job &job, const catalog::Leaf &leaf, const settings::Settings &settings);
 
 // The leaf's key; raises 55000 if it is not what it was.
 walk::Key require_same_key(const catalog::Job &job, const catalog::Leaf &leaf);

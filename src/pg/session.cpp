@@ -5,6 +5,13 @@
 namespace stride::pg {
 namespace {
 
+constinit uint64 changes_heard = 0;
+
+// Called for each entry of the relation cache that is not valid any more, or once for all of them.
+void hear_of_change(Datum, Oid) noexcept {
+    changes_heard++;
+}
+
 void set_for_level(const char *name, const char *value) {
     // PGC_SUSET is used as the owner of the setting is this extension, not the user: lc_monetary and its like are
     // user-settable anyway, and row_security is.
@@ -67,6 +74,15 @@ void require_writable(const char *function) {
                 (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
                  errmsg("cannot execute %s in a read-only transaction", function),
                  errhint("SET TRANSACTION READ WRITE first; default_transaction_read_only may have made it so.")));
+}
+
+uint64 table_changes() {
+    if (changes_heard == 0) {
+        CacheRegisterRelcacheCallback(hear_of_change, 0);
+        changes_heard = 1;
+    }
+    AcceptInvalidationMessages();
+    return changes_heard;
 }
 
 Oid extension_oid() {

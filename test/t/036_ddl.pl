@@ -63,6 +63,8 @@ my @changes = (
 	[ $parted, 'TRUNCATE t', qr/55000 .*was truncated/ ],
 	[ $parted, 'DROP TABLE t CASCADE', qr/55000 .*no longer exists/ ],
 	[ $plain, 'CREATE TABLE child () INHERITS (t)', qr/55000 .*child has become part of/ ],
+	[ "$plain CREATE TABLE child (PRIMARY KEY (id)) INHERITS (t); INSERT INTO child SELECT id FROM generate_series(101, 110) AS id",
+		'ALTER TABLE child NO INHERIT t', qr/55000 .*child is no longer part of \S*t\./ ],
 	# The table as a whole
 	[ $plain, 'TRUNCATE t', qr/55000 .*was truncated before all of it was walked/ ],
 	[ $plain, 'TRUNCATE t; INSERT INTO t SELECT id FROM generate_series(1, 100) AS id', qr/55000 .*was truncated/ ],
