@@ -23,4 +23,13 @@ inline Buffer find_leaf(Relation index, [[maybe_unused]] Relation table, BTScanI
     return leaf;
 }
 
+// The leftmost leaf page of the index; pinned, and locked for reading.  InvalidBuffer and the snapshot as above.
+inline Buffer first_leaf(Relation index, [[maybe_unused]] Snapshot snapshot) {
+#if PG_VERSION_NUM >= 170000
+    return _bt_get_endpoint(index, 0, false);
+#else
+    return _bt_get_endpoint(index, 0, false, snapshot);
+#endif
+}
+
 } // namespace stride::sink

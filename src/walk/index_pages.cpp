@@ -10,7 +10,7 @@ namespace {
 struct PageScan {
     Relation table;
     Relation index;
-    BTScanInsert lower;
+    BTScanInsert lower; // nullptr = from the first entry on
     BTScanInsert upper;
     int64 limit;
     Buffer leaf;         // pinned, not locked
@@ -49,8 +49,9 @@ bool is_heap(Oid relation) {
     return heap;
 }
 
-// A bound in the form in which the index looks for the first entry behind it.
+// A bound in the form in which the index looks for the first entry behind it; nullptr for none.
 BTScanInsert search_for(Relation index, const Key &key, KeyText bound) {
+    if (bound == nullptr) return nullptr;
     Datum values[INDEX_MAX_KEYS] = {};
     bool isnull[INDEX_MAX_KEYS];
     text_to_values(key, bound, values);
@@ -86,6 +87,7 @@ bool step_right(PageScan *scan) {
 OffsetNumber first_behind(PageScan *scan, BTScanInsert bound) {
     Page page = scan->page.data;
     int low = P_FIRSTDATAKEY(BTPageGetOpaque(page));
+    if (bound == nullptr) return static_cast<OffsetNumber>(low);
     int high = static_cast<OffsetNumber>(PageGetMaxOffsetNumber(page)) + 1;
     while (low < high) {
         const int middle = (low + high) / 2;
@@ -139,7 +141,9 @@ bool count_page(PageScan *scan) {
 
 void count(PageScan *scan) {
     // Where the first entry behind the lower bound is, or a page to the left of it.
-    const Buffer first = sink::find_leaf(scan->index, scan->table, scan->lower, BT_READ, GetActiveSnapshot());
+    const Buffer first = scan->lower == nullptr
+                             ? sink::first_leaf(scan->index, GetActiveSnapshot())
+                             : sink::find_leaf(scan->index, scan->table, scan->lower, BT_READ, GetActiveSnapshot());
     if (!BufferIsValid(first)) return; // the index is empty
     take_page(scan, first);
     while (count_page(scan) && step_right(scan))
@@ -158,7 +162,7 @@ KeyText key_of(const Key &key, Relation index, IndexTuple entry) {
 } // namespace
 
 bool pages_suffice(const Key &key, const KeyRange &range) {
-    if (!OidIsValid(key.index) || range.lower == nullptr || range.upper == nullptr) return false;
+    if (!OidIsValid(key.index) || range.upper == nullptr) return false;
     return check_enable_rls(key.source, InvalidOid, true) != RLS_ENABLED && may_read(key) && is_heap(key.relation) &&
            holds_values(key);
 }

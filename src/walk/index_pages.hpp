@@ -14,8 +14,8 @@
 
 namespace stride::walk {
 
-// Whether the pages can answer for the query that peek() would run as the current user: a range with both bounds of a
-// heap table's B-tree, without row security, with the right to read the key, and entries that hold its values as they
+// Whether the pages can answer for the query that peek() would run as the current user: a range with an upper bound of
+// a heap table's B-tree, without row security, with the right to read the key, and entries that hold its values as they
 // are.
 bool pages_suffice(const Key &key, const KeyRange &range);
 
