@@ -17,8 +17,7 @@ WORKS = (
     (works.selective, ("plain", "stride_2")),
 )
 PARTS = 4
-# Where one of the workers runs the user's query, or sorts the keys that it finds: that memory is the query's.
-RUN_QUERY = ((works.joined_rows, "spool_2"), (works.selective, "stride_2"))
+RUNS_THE_QUERY = "spool_2"  # one of its workers does, whose memory is that of the user's join
 
 
 def sample(bench, name, work):
@@ -55,11 +54,10 @@ def run(bench, rows):
                 if series and (kind != OF_LAUNCHER or sampler.of("worker")):
                     lines.append([work.kind, title, *line(kind, series, idle)])
             lines.append([work.kind, title, "all at once, without the launcher: MB", "", "", "", digits(sampler.peak())])
-            if (make, name) not in RUN_QUERY:
+            if name != RUNS_THE_QUERY:
                 worst += [max(samples) - idle for samples in sampler.of("worker")]
     return "\n\n".join([
         f"An idle backend has {idle:.1f} MB; +N says how many MB more a process of the server has. Clients are shown whole. The"
-        " process that runs the join has its hash table, in a job as in a plain statement, and the one that saves the keys of"
-        " `selective` sorts them; the goal is that of all other workers.",
+        " process that runs the join has its hash table, in a job as in a plain statement; the goal is that of all other workers.",
         table(["work", "how", "process", "seen", "peak of the first quarter of its life", "peak of the last quarter", "peak"], lines),
         goals.judge({"memory": max(worst, default=None)})])
