@@ -109,7 +109,7 @@ void raise_outcome(const Wait &wait, const Status &status) {
     ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
                     errmsg("job %lld failed: %s", id, status.message == nullptr ? "unknown error" : status.message),
                     status.detail == nullptr ? 0 : errdetail_internal("%s", status.detail),
-                    status.context == nullptr ? 0 : errcontext("%s", status.context),
+                    status.context == nullptr ? 0 : (errcontext("%s", status.context)), // a macro of two calls
                     status.hint == nullptr
                         ? errhint("Mend the cause; SELECT stride.resume(%lld) then goes on where it stopped.", id)
                         : errhint("%s\nSELECT stride.resume(%lld) then goes on where it stopped.", status.hint, id)));
