@@ -3,18 +3,19 @@ SET stride.progress_interval = 0;
 CREATE TABLE steered (id int PRIMARY KEY, n int DEFAULT 0);
 INSERT INTO steered (id) SELECT generate_series(1, 300);
 
--- Waits until a job has a state, at most 20 s.
-CREATE PROCEDURE await(job bigint, wanted text) LANGUAGE plpgsql AS $$
+-- Waits until a job has a state, and a reason for it, at most 20 s.
+CREATE PROCEDURE await(job bigint, wanted text, reason text DEFAULT '%') LANGUAGE plpgsql AS $$
 DECLARE
     seen text;
+    said text;
 BEGIN
     FOR i IN 1 .. 400 LOOP
-        SELECT state INTO seen FROM stride.jobs WHERE job_id = job;
-        IF seen = wanted THEN RETURN; END IF;
+        SELECT state, coalesce(state_reason, '') INTO seen, said FROM stride.jobs WHERE job_id = job;
+        IF seen = wanted AND said LIKE reason THEN RETURN; END IF;
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
-    RAISE EXCEPTION 'the job is %, not %', seen, wanted;
+    RAISE EXCEPTION 'the job is % (%), not % (%)', seen, said, wanted, reason;
 END $$;
 
 -- A job that waits for its time can be steered at leisure.
@@ -72,6 +73,7 @@ SELECT stride.submit('UPDATE steered SET n = 10', start_at => now() + interval '
 SELECT stride.submit('UPDATE steered SET n = n * 2', depends_on => ARRAY[:first]) AS second \gset
 SELECT stride.cancel(:first);
 CALL await(:first, 'cancelled');
+CALL await(:second, 'queued', 'waits for %');
 SELECT regexp_replace(state_reason, '\d+', 'N') AS state_reason FROM stride.jobs WHERE job_id = :second;
 SELECT stride.cancel(:second);
 CALL await(:second, 'cancelled');
